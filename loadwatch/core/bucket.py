@@ -1,0 +1,77 @@
+"""One worker's second of request outcomes: what travels from a load worker to the main process.
+
+Mutable on purpose: the hot path adds to it in place and hands it over once a second, so that no
+object is made per request.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+_K = TypeVar("_K", int, str)
+
+ERROR_KINDS = ("timeout", "connect", "reset", "tls", "dns", "protocol", "content", "generator")
+"""Why a request had no good answer; `generator` is our own shortage (descriptors, ports)."""
+
+
+class ScenarioBucket(msgspec.Struct):
+    """What one scenario's requests came to within one second, on one worker.
+
+    `offered` counts by the due instant, `sent` by the write, everything else by the moment it
+    happened. The histograms are `core.histogram` counts: `response` (due to done, timeouts
+    included at the time given up), `service` (send to done), `lag` (due to send).
+    """
+
+    offered: int = 0
+    sent: int = 0
+    completed: int = 0
+    good: int = 0
+    dropped: int = 0
+    retried: int = 0
+    received: int = 0
+    in_flight: int = 0
+    oldest: float = 0.0
+    status: dict[int, int] = {}
+    errors: dict[str, int] = {}
+    response: dict[int, int] = {}
+    service: dict[int, int] = {}
+    lag: dict[int, int] = {}
+
+
+class Bucket(msgspec.Struct):
+    """One worker's second: a `ScenarioBucket` per scenario, in the plan's order.
+
+    `second` counts from the run's start; `cpu` is the worker's CPU time in it (seconds per second,
+    a share of one core); `loop_lag` the largest lateness of its event loop (seconds).
+    """
+
+    worker: int
+    second: int
+    scenarios: list[ScenarioBucket]
+    cpu: float = 0.0
+    loop_lag: float = 0.0
+
+
+def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
+    """Fold `part` into `total`: counts add up, the oldest open request is the older one."""
+    total.offered += part.offered
+    total.sent += part.sent
+    total.completed += part.completed
+    total.good += part.good
+    total.dropped += part.dropped
+    total.retried += part.retried
+    total.received += part.received
+    total.in_flight += part.in_flight
+    total.oldest = max(total.oldest, part.oldest)
+    _add_counts(total.status, part.status)
+    _add_counts(total.errors, part.errors)
+    _add_counts(total.response, part.response)
+    _add_counts(total.service, part.service)
+    _add_counts(total.lag, part.lag)
+
+
+def _add_counts(total: dict[_K, int], part: dict[_K, int]) -> None:
+    for key, count in part.items():
+        total[key] = total.get(key, 0) + count

@@ -1,0 +1,64 @@
+"""What a screen may ask of a run, and what it may know of it besides the ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from loadwatch.core.reading import HostStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """How a run stands right now.
+
+    `rates`: scenario -> asked-for arrival rate (1/s), in the plan's order, also while paused.
+    `connections` is set for a closed loop, which has no rates to turn. `max_rate` is the ceiling of
+    their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
+    why the generator itself was the limit (empty: healthy).
+    """
+
+    target: str
+    rates: Mapping[str, float]
+    firing: bool
+    connections: int | None = None
+    max_rate: float | None = None
+    elapsed: float = 0.0
+    hosts: tuple[HostStatus, ...] = ()
+    recording: str = ""
+    reasons: tuple[str, ...] = ()
+    problem: str = ""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Controls(Protocol):
+    """The commands of a run. None of them blocks; each takes effect within a tenth of a second."""
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands right now."""
+        ...
+
+    def set_rate(self, scenario: str, rate: float) -> float:
+        """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling.
+
+        PlanError for a negative rate, an unknown scenario, or a closed loop.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Stop all firing at once; open requests run out."""
+        ...
+
+    def resume(self) -> None:
+        """Fire again at the rates that were set, without making up for the pause."""
+        ...
+
+    def mark(self, text: str) -> None:
+        """Put a note on the timeline; it labels what follows and opens a new step."""
+        ...
+
+    async def export(self) -> str:
+        """Write the session so far as CSV files; returns the directory."""
+        ...

@@ -1,0 +1,103 @@
+"""The plan: what to fire at, how, whom to watch, and what must hold. Field by field as in the TOML.
+
+`config` decodes it; nothing here reads files or the environment. Every field but the target's URL
+has a default. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""What a scenario, host or group may be called: its name is a segment of metric keys."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+\Z")]
+
+
+class Seconds(float):
+    """A duration; in TOML a string with its unit (`30s`, `5m`, `250ms`)."""
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The server under load. `timeout` is counted from the instant a request was due."""
+
+    url: str
+    timeout: Seconds = Seconds(10)
+    verify: bool = True
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named stream of requests with its own arrival rate (requests per second)."""
+
+    name: Name
+    path: str = "/"
+    rate: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    headers: dict[str, str] = {}
+
+
+class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How arrivals are made. `workers` are processes; `max_rate` is a ceiling that nothing passes.
+
+    `connections` makes it a closed loop of so many connections, as fast as they go, whatever the
+    scenarios' rates say (their proportions hold). `requests` ends the run after so many.
+    """
+
+    arrival: Literal["uniform", "poisson"] = "poisson"
+    seed: int = 1
+    workers: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] = "auto"
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    keep_alive: bool = True
+    max_rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A process group on a host: all conditions given must hold.
+
+    `command` matches anywhere in the command (regular expression).
+    """
+
+    name: Name
+    user: str | None = None
+    command: str | None = None
+    pids: tuple[int, ...] | None = None
+
+
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"groups": "group"}):
+    """A watched server: `ssh` is `[user@]host[:port]`, an alias of ~/.ssh/config, or `local`.
+
+    `interval` is vmstat's, `top_interval` top's (the same unless given).
+    """
+
+    name: Name
+    ssh: str
+    interval: Seconds = Seconds(1)
+    top_interval: Seconds | None = None
+    groups: tuple[Group, ...] = ()
+
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A planned stretch of an unattended run: every scenario's rate times `scale`."""
+
+    duration: Seconds
+    scale: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+
+
+class Plan(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"scenarios": "scenario", "hosts": "host", "stages": "stage"},
+):
+    """The whole plan. `thresholds` map a metric key to a rule such as `< 500ms`."""
+
+    target: Target
+    load: Load = Load()
+    scenarios: tuple[Scenario, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    thresholds: dict[str, str] = {}

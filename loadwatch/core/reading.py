@@ -1,0 +1,56 @@
+"""One observation of a watched server: a row of vmstat, a frame of top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One row of a process list: RSS in bytes, CPU in percent of one core.
+
+    `user`, `state` and `command` are remote text that `remote.text.clean` has already disarmed.
+    """
+
+    pid: int
+    user: str
+    rss: int
+    cpu: float
+    state: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one probe saw at one instant.
+
+    `at` is our own monotonic clock when the first byte arrived. `values` are keyed relative to the
+    host (`swap.in`, not `host.web.swap.in`), in core units. `processes` is None for a probe that
+    lists none. `skipped` counts the rows that could not be read.
+    """
+
+    host: str
+    probe: str
+    at: float
+    values: Mapping[str, float] = field(default_factory=dict)
+    processes: tuple[Process, ...] | None = None
+    skipped: int = 0
+
+
+HostState = Literal["connecting", "live", "silent", "lost", "failed", "stopped"]
+"""connecting: not yet seen; live; silent: connected, but no reading for too long; lost: connection
+gone, trying again; failed: will not try again (key, login, missing tool); stopped: we ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How the link to a host stands; `detail` is one line for people, `probes` what is streamed."""
+
+    host: str
+    state: HostState
+    detail: str = ""
+    probes: tuple[str, ...] = ()
+    gaps: int = 0

@@ -1,0 +1,60 @@
+"""The Tick: everything known about one second, immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loadwatch.core.reading import Process
+
+Kind = Literal["response", "service", "lag"]
+"""The three distributions of a scenario: due to done, send to done, due to send."""
+
+KINDS: tuple[Kind, ...] = ("response", "service", "lag")
+
+EventKind = Literal[
+    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "error", "end"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: a mark, a key press, a lost host; `at` seconds after the start."""
+
+    at: float
+    kind: EventKind
+    text: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostProcess:
+    """A process row of a tick: where it was seen and which of the host's groups it belongs to."""
+
+    host: str
+    process: Process
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One second of a run.
+
+    `second` counts from 0 at the run's start, `time` is its beginning on the wall clock (Unix,
+    seconds). `rates` are the asked-for arrival rates at its end (scenario -> 1/s; empty for a
+    closed loop), `step` and `mark` what it belongs to. `values` are flat metric keys in core units;
+    an absent key means that nothing is known. Counts per second are also the second's counts.
+    `histograms` hold this second's `core.histogram` counts by scenario and kind. `processes` is
+    empty in seconds without a frame of top.
+    """
+
+    second: int
+    time: float
+    step: int
+    mark: str
+    rates: Mapping[str, float]
+    values: Mapping[str, float]
+    histograms: Mapping[tuple[str, Kind], Mapping[int, int]] = field(default_factory=dict)
+    processes: tuple[HostProcess, ...] = ()
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,220 @@
+"""Folds one second's Buckets and Readings into a Tick. The only place where the two halves meet.
+
+No clock is read here: who calls says which second it is. `run.Run` closes second k when every
+worker has delivered it, or after a bounded wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from loadwatch.core.bucket import Bucket, ScenarioBucket, add
+from loadwatch.core.group import GroupTally
+from loadwatch.core.histogram import Histogram
+from loadwatch.core.metric import PERCENTILES
+from loadwatch.core.plan import Host
+from loadwatch.core.reading import Reading
+from loadwatch.core.tick import Event, HostProcess, Kind, Tick
+
+LARGEST_OTHERS = 50
+"""Processes outside all groups that a tick keeps, largest RSS first."""
+
+Assess = Callable[[Mapping[str, float]], Mapping[str, float]]
+"""Looks at a second's values and adds its own (the generator's health)."""
+
+
+class Ticker:
+    """Collects what arrives and closes one second after the other.
+
+    `scenarios` in the plan's order, `start` is the wall clock (Unix, seconds) at second 0.
+    What comes late (a bucket of a second that is closed) counts in the next one: nothing is lost.
+    """
+
+    def __init__(
+        self, scenarios: Iterable[str], hosts: Iterable[Host], assess: Assess, start: float = 0.0
+    ) -> None:
+        self.scenarios = tuple(scenarios)
+        self.start = start
+        self._assess = assess
+        self._groups = {host.name: [GroupTally(group) for group in host.groups] for host in hosts}
+        self._next = 0
+        self._buckets: dict[int, list[Bucket]] = {}
+        self._readings: dict[int, list[Reading]] = {}
+        self._events: list[Event] = []
+        self._step = 1
+        self._mark = ""
+        self._rates: dict[str, float] = {}
+        self._turned = False
+        self._pending_mark: str | None = None
+
+    @property
+    def next_second(self) -> int:
+        """The second that `close` will close."""
+        return self._next
+
+    def bucket(self, bucket: Bucket) -> None:
+        """Take one worker's second."""
+        self._buckets.setdefault(max(bucket.second, self._next), []).append(bucket)
+
+    def delivered(self) -> frozenset[int]:
+        """The workers whose bucket of the next second, or a later one, is here."""
+        return frozenset(
+            bucket.worker
+            for second, buckets in self._buckets.items()
+            if second >= self._next
+            for bucket in buckets
+        )
+
+    def reading(self, second: int, reading: Reading) -> None:
+        """Take one observation that arrived within `second`; dropped before second 0."""
+        if second >= 0:
+            self._readings.setdefault(max(second, self._next), []).append(reading)
+
+    def event(self, event: Event) -> None:
+        """Put an event on the timeline of the next second that closes."""
+        self._events.append(event)
+
+    def rates(self, rates: Mapping[str, float]) -> None:
+        """The asked-for rates changed: the next whole second opens a new step.
+
+        Changes within one second make one step, so steps shorter than a second merge.
+        """
+        if dict(rates) != self._rates:
+            self._turned = bool(self._rates) or self._turned
+            self._rates = dict(rates)
+
+    def mark(self, text: str) -> None:
+        """The user's note: the next whole second opens a new step under it."""
+        self._pending_mark = text
+        self._turned = True
+
+    def close(self, rates_known: bool = True) -> Tick:
+        """The next second as a Tick."""
+        second = self._next
+        self._next += 1
+        total, parts = self._fold(self._buckets.pop(second, []))
+        values: dict[str, float] = {}
+        if parts is not None:
+            _put_load("load", total, values)
+            for name, part in zip(self.scenarios, parts, strict=True):
+                _put_load(f"scenario.{name}", part, values)
+            values.update(self._generator)
+            values.update(self._assess(values))
+        processes = self._put_readings(self._readings.pop(second, []), values)
+        events, self._events = tuple(self._events), []
+        tick = Tick(
+            second=second,
+            time=self.start + second,
+            step=self._step,
+            mark=self._mark,
+            rates=dict(self._rates) if rates_known else {},
+            values=values,
+            histograms=_histograms(self.scenarios, parts or ()),
+            processes=processes,
+            events=events,
+        )
+        self._turn_step()
+        return tick
+
+    def _turn_step(self) -> None:
+        if self._turned:
+            self._step += 1
+            self._turned = False
+        if self._pending_mark is not None:
+            self._mark, self._pending_mark = self._pending_mark, None
+
+    def _fold(self, buckets: list[Bucket]) -> tuple[ScenarioBucket, list[ScenarioBucket] | None]:
+        total = ScenarioBucket()
+        if not buckets:
+            return total, None
+        parts = [ScenarioBucket() for _ in self.scenarios]
+        for bucket in buckets:
+            for part, own in zip(parts, bucket.scenarios, strict=True):
+                add(part, own)
+        for part in parts:
+            add(total, part)
+        self._generator = {
+            "generator.cpu": max(bucket.cpu for bucket in buckets),
+            "generator.loop_lag": max(bucket.loop_lag for bucket in buckets),
+        }
+        return total, parts
+
+    def _put_readings(
+        self, readings: list[Reading], values: dict[str, float]
+    ) -> tuple[HostProcess, ...]:
+        frames: dict[str, Reading] = {}
+        for reading in readings:
+            for key, value in reading.values.items():
+                values[f"host.{reading.host}.{key}"] = value
+            if reading.processes is not None:
+                frames[reading.host] = reading
+        rows: list[HostProcess] = []
+        for host, frame in frames.items():
+            rows += self._group(host, frame, values)
+        return tuple(rows)
+
+    def _group(self, host: str, frame: Reading, values: dict[str, float]) -> list[HostProcess]:
+        processes = frame.processes or ()
+        tallies = self._groups.get(host, [])
+        for tally in tallies:
+            for key, value in tally.observe(processes).items():
+                values[f"host.{host}.{key}"] = value
+        rows = [
+            HostProcess(host, process, tuple(t.name for t in tallies if t.matches(process)))
+            for process in processes
+        ]
+        rows.sort(key=lambda row: -row.process.rss)
+        others = [row for row in rows if not row.groups]
+        return [row for row in rows if row.groups] + others[:LARGEST_OTHERS]
+
+
+def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:
+    values[f"{prefix}.offered"] = part.offered
+    values[f"{prefix}.sent"] = part.sent
+    values[f"{prefix}.completed"] = part.completed
+    values[f"{prefix}.goodput"] = part.good
+    values[f"{prefix}.dropped"] = part.dropped
+    values[f"{prefix}.retried"] = part.retried
+    values[f"{prefix}.received"] = part.received
+    values[f"{prefix}.in_flight"] = part.in_flight
+    values[f"{prefix}.oldest"] = part.oldest
+    for family in range(2, 6):
+        values[f"{prefix}.status.{family}xx"] = 0
+    for code, count in sorted(part.status.items()):
+        values[f"{prefix}.status.{code}"] = count
+        family_key = f"{prefix}.status.{code // 100}xx"
+        values[family_key] = values.get(family_key, 0) + count
+    for kind, count in sorted(part.errors.items()):
+        values[f"{prefix}.errors.{kind}"] = count
+    _put_distribution(f"{prefix}.response", part.response, values)
+    _put_distribution(f"{prefix}.service", part.service, values)
+    _put_distribution(f"{prefix}.lag", part.lag, values)
+
+
+def _put_distribution(prefix: str, counts: Mapping[int, int], values: dict[str, float]) -> None:
+    """A second's own percentiles: what was seen in it, not an estimate of anything longer."""
+    if not counts:
+        return
+    histogram = Histogram(counts)
+    names = ("p50", "p99") if prefix.endswith(".lag") else tuple(name for name, _ in PERCENTILES)
+    shares = tuple(share for name, share in PERCENTILES if name in names)
+    for name, value in zip(names, histogram.percentiles(shares), strict=True):
+        if value is not None:
+            values[f"{prefix}.{name}"] = value
+    values[f"{prefix}.max"] = histogram.max or 0.0
+    if not prefix.endswith(".lag"):
+        values[f"{prefix}.mean"] = histogram.mean or 0.0
+
+
+def _histograms(
+    scenarios: tuple[str, ...], parts: Iterable[ScenarioBucket]
+) -> dict[tuple[str, Kind], Mapping[int, int]]:
+    found: dict[tuple[str, Kind], Mapping[int, int]] = {}
+    for name, part in zip(scenarios, parts, strict=False):
+        if part.response:
+            found[name, "response"] = part.response
+        if part.service:
+            found[name, "service"] = part.service
+        if part.lag:
+            found[name, "lag"] = part.lag
+    return found

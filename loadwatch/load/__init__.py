@@ -1,0 +1,1 @@
+"""Makes the requests: arrivals, the wire, worker processes."""

@@ -1,0 +1,1 @@
+"""Watches the servers: SSH, guards, probes."""

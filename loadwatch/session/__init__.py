@@ -1,0 +1,1 @@
+"""Remembers: the session file, its recorder and its exporters."""
