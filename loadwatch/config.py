@@ -1,0 +1,237 @@
+"""TOML to Plan. Every error is one line that names file, key, what was expected, and the nearest key.
+
+Secrets stay as written (`${env:NAME}`, `@file`) in the Plan that is shown and recorded; `fill_in`
+makes the copy that only the load workers see.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from loadwatch.core.errors import PlanError
+from loadwatch.core.plan import Group, Host, Plan, Scenario, Seconds, Target
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
+_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
+REDACTED = "(redacted)"
+
+
+def duration(text: str) -> Seconds:
+    """Seconds of `250ms`, `30s`, `5m`, `1h`; ValueError for anything else, and for zero."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise ValueError(f"expected a duration such as `30s` or `250ms`, got {text!r}")
+    return Seconds(float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a TOML file; PlanError for whatever is wrong with it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: not TOML: {error}") from None
+    return decode(document, str(path))
+
+
+def plan_for(url: str) -> Plan:
+    """A bare URL as a plan: its page is the one scenario."""
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-") or "home"
+    query = f"?{parts.query}" if parts.query else ""
+    origin = f"{parts.scheme}://{parts.netloc}"
+    plan = Plan(target=Target(url=origin), scenarios=(Scenario(name=name, path=path + query),))
+    return check(plan, url)
+
+
+def decode(document: Mapping[str, Any], source: str) -> Plan:
+    """A parsed TOML document as a Plan; `source` is named in errors."""
+    _reject_unknown(document, Plan, source, ())
+    try:
+        plan = msgspec.convert(document, Plan, dec_hook=_custom)
+    except msgspec.ValidationError as error:
+        raise PlanError(f"{source}: {_readable(str(error))}") from None
+    return check(plan, source)
+
+
+def check(plan: Plan, source: str) -> Plan:
+    """`plan` if it makes sense as a whole, else PlanError."""
+
+    def wrong(where: str, what: str) -> PlanError:
+        return PlanError(f"{source}: {where}: {what}")
+
+    target = urlsplit(plan.target.url)
+    if target.scheme not in ("http", "https") or not target.hostname:
+        raise wrong("target.url", f"expected http(s)://host…, got {plan.target.url!r}")
+    try:
+        _ = target.port
+    except ValueError as error:
+        raise wrong("target.url", str(error)) from None
+    if target.username is not None or target.password is not None:
+        raise wrong("target.url", "put credentials into a header, not into the URL")
+    if not plan.scenarios:
+        raise wrong("scenario", "at least one [[scenario]] is needed")
+    for kind, names in (
+        ("scenario", [scenario.name for scenario in plan.scenarios]),
+        ("host", [host.name for host in plan.hosts]),
+        *((f"host.{host.name}.group", [g.name for g in host.groups]) for host in plan.hosts),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise wrong(kind, f"the name {name!r} is given twice")
+    for scenario in plan.scenarios:
+        _check_scenario(scenario, plan.target.url, wrong)
+    for host in plan.hosts:
+        for group in host.groups:
+            _check_group(group, f"host.{host.name}.group.{group.name}", wrong)
+    total = sum(scenario.rate for scenario in plan.scenarios)
+    if plan.load.max_rate is not None and not plan.load.connections:
+        for scale in [1.0, *(stage.scale for stage in plan.stages)]:
+            if total * scale > plan.load.max_rate + 1e-9:
+                raise wrong(
+                    "load.max_rate", f"the rates sum to {total * scale:g}/s, above the ceiling of "
+                    f"{plan.load.max_rate:g}/s"
+                )  # fmt: skip
+    return plan
+
+
+def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], PlanError]) -> None:
+    where = f"scenario.{scenario.name}"
+    ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
+    if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        raise wrong(f"{where}.path", f"{scenario.path!r} leads away from the target")
+    for name, value in scenario.headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise wrong(f"{where}.headers", f"{name!r} is no header name")
+        if any(ord(char) < 32 or ord(char) == 127 for char in value):
+            raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
+
+
+def _check_group(group: Group, where: str, wrong: Callable[[str, str], PlanError]) -> None:
+    if group.user is None and group.command is None and group.pids is None:
+        raise wrong(where, "give user, command or pids")
+    try:
+        re.compile(group.command or "")
+    except re.error as error:
+        raise wrong(f"{where}.command", f"not a regular expression: {error}") from None
+
+
+def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
+    """`plan` with its secrets in place: `${env:NAME}` in URLs, paths and headers, `@file` as a
+    header's value. PlanError for a variable that is not set or a file that cannot be read.
+    """
+
+    def fill(text: str, where: str) -> str:
+        def variable(match: re.Match[str]) -> str:
+            value = environ.get(match[1])
+            if value is None:
+                raise PlanError(f"{where}: the environment has no {match[1]}")
+            return value
+
+        return _ENVIRONMENT.sub(variable, text)
+
+    def header(text: str, where: str) -> str:
+        if not text.startswith("@"):
+            return fill(text, where)
+        try:
+            return Path(text[1:]).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(f"{where}: cannot read {text[1:]}: {error}") from None
+
+    scenarios = tuple(
+        msgspec.structs.replace(
+            scenario,
+            path=fill(scenario.path, f"scenario.{scenario.name}.path"),
+            headers={
+                name: header(value, f"scenario.{scenario.name}.headers.{name}")
+                for name, value in scenario.headers.items()
+            },
+        )
+        for scenario in plan.scenarios
+    )
+    target = msgspec.structs.replace(plan.target, url=fill(plan.target.url, "target.url"))
+    filled = msgspec.structs.replace(plan, target=target, scenarios=scenarios)
+    return check(filled, "after filling in secrets")
+
+
+def redact(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data for records and reports: literal secrets in headers are blanked."""
+    scenarios = tuple(
+        msgspec.structs.replace(
+            scenario,
+            headers={
+                name: REDACTED if is_literal_secret(name, value) else value
+                for name, value in scenario.headers.items()
+            },
+        )
+        for scenario in plan.scenarios
+    )
+    shown = msgspec.structs.replace(plan, scenarios=scenarios)
+    builtins: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=float)
+    return builtins
+
+
+def is_literal_secret(header: str, value: str) -> bool:
+    """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
+    indirect = value.startswith("@") or _ENVIRONMENT.search(value) is not None
+    return header.lower() in _SECRET_HEADERS and not indirect
+
+
+def host_for(address: str, taken: typing.Collection[str]) -> Host:
+    """`--host user@a.b.c` as a Host named `a`, or `a-2` where that name is taken."""
+    bare = address.rpartition("@")[2]
+    first = bare if ":" in bare and "." not in bare else bare.split(":")[0]
+    label = first if re.fullmatch(r"[\d.]+", first) else first.split(".")[0]
+    base = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-") or "host"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return Host(name=name, ssh=address)
+
+
+def _custom(kind: type, value: object) -> object:
+    if kind is Seconds:
+        if not isinstance(value, str):
+            raise ValueError(f"expected a duration such as `30s`, got {value!r}")
+        return duration(value)
+    raise NotImplementedError(kind)
+
+
+def _readable(message: str) -> str:
+    """msgspec's `… - at `$.load.seed`` as `load.seed: …`."""
+    what, _, path = message.partition(" - at `")
+    key = path.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
+    return f"{key}: {what}" if key else what
+
+
+def _reject_unknown(node: object, kind: Any, source: str, path: tuple[str, ...]) -> None:
+    """PlanError for the first key that no field has, with the nearest one that exists."""
+    if isinstance(node, Mapping) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        for key, value in node.items():
+            if key not in fields:
+                where = ".".join((*path, str(key)))
+                near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
+                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(fields)}"
+                raise PlanError(f"{source}: {where}: unknown key; {hint}")
+            _reject_unknown(value, fields[key], source, (*path, str(key)))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            for inner in typing.get_args(kind):
+                _reject_unknown(value, inner, source, (*path[:-1], f"{path[-1]}[{index}]"))

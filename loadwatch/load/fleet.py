@@ -1,0 +1,217 @@
+"""N worker processes as one generator: spawn, share out, command, notice a death."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+
+from loadwatch.core.bucket import Bucket
+from loadwatch.core.errors import GeneratorError, PlanError
+from loadwatch.core.plan import Plan
+from loadwatch.load import messages
+
+STARTUP = 20.0
+"""Seconds that a worker may take until it is ready."""
+
+STDERR_TAIL = 2000
+"""Bytes kept of what a dying worker says."""
+
+
+class Fleet:
+    """The load workers of one run. All methods belong to the event loop that started it.
+
+    `on_bucket` gets every worker's every second; `on_death` one line when a worker is gone without
+    having been asked to go.
+    """
+
+    def __init__(
+        self, plan: Plan, on_bucket: Callable[[Bucket], None], on_death: Callable[[str], None]
+    ) -> None:
+        self._plan = plan
+        self._on_bucket = on_bucket
+        self._on_death = on_death
+        self._workers: list[_Process] = []
+        self._closing = False
+
+    @property
+    def alive(self) -> frozenset[int]:
+        """The workers that still report."""
+        return frozenset(w.number for w in self._workers if not w.gone and not w.done)
+
+    @property
+    def done(self) -> bool:
+        """Whether every worker that lives has fired all and has nothing open."""
+        return not self.alive
+
+    async def start(self) -> None:
+        """Spawn the workers and wait until each has rendered its requests.
+
+        PlanError where a request cannot be built, GeneratorError where a worker does not start.
+        """
+        jobs = share_out(self._plan)
+        try:
+            for job in jobs:
+                self._workers.append(await _Process.spawn(job.worker, self._report, self._lost))
+                self._workers[-1].send(job)
+            async with asyncio.timeout(STARTUP):
+                for worker in self._workers:
+                    await worker.ready
+        except TimeoutError:
+            await self.close()
+            raise GeneratorError(f"a load worker was not ready within {STARTUP:.0f} s") from None
+        except BaseException:
+            await self.close()
+            raise
+
+    def begin(self, at: float) -> None:
+        """Second 0 begins at `at` (monotonic clock)."""
+        self._send(messages.Begin(at))
+
+    def set_rates(self, at: float, rates: Sequence[float]) -> None:
+        """The scenarios' whole rates (1/s) from `at`; all 0 holds."""
+        self._send(messages.Rates(at, list(rates)))
+
+    def finish(self, at: float) -> None:
+        """Fire nothing that is due at `at` or later; open requests run out."""
+        self._send(messages.Finish(at))
+
+    async def close(self) -> None:
+        """End every worker, whatever it does; nothing of it is left when this returns."""
+        self._closing = True
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    def _send(self, message: messages.Command) -> None:
+        for worker in self._workers:
+            worker.send(message)
+
+    def _report(self, worker: _Process, report: messages.Report) -> None:
+        match report:
+            case messages.Ready():
+                worker.ready.set_result(None)
+            case messages.Failed():
+                if not worker.ready.done():
+                    worker.ready.set_exception(PlanError(report.reason))
+            case messages.Second():
+                self._on_bucket(report.bucket)
+            case messages.Done():
+                worker.done = True
+
+    def _lost(self, worker: _Process, reason: str) -> None:
+        if not worker.ready.done():
+            worker.ready.set_exception(GeneratorError(f"a load worker did not start: {reason}"))
+        elif not self._closing and not worker.done:
+            self._on_death(f"load worker {worker.number + 1} died: {reason}")
+
+
+def share_out(plan: Plan) -> list[messages.Job]:
+    """The plan as one job per worker: open requests, connections and request counts divided.
+
+    The rates are not divided: workers interleave on one schedule.
+    """
+    load = plan.load
+    workers = 1 if load.workers == "auto" else load.workers
+    if load.connections is not None:
+        workers = min(workers, load.connections)
+    scenarios = [
+        messages.ScenarioJob(s.name, s.path, s.rate, dict(s.headers)) for s in plan.scenarios
+    ]
+
+    def part(total: int, worker: int) -> int:
+        return total // workers + (worker < total % workers)
+
+    return [
+        messages.Job(
+            worker=worker,
+            workers=workers,
+            url=plan.target.url,
+            timeout=float(plan.target.timeout),
+            verify=plan.target.verify,
+            arrival=load.arrival,
+            seed=load.seed,
+            max_in_flight=max(1, part(load.max_in_flight, worker)),
+            keep_alive=load.keep_alive,
+            scenarios=scenarios,
+            connections=None if load.connections is None else part(load.connections, worker),
+            requests=None if load.requests is None else part(load.requests, worker),
+        )
+        for worker in range(workers)
+    ]
+
+
+class _Process:
+    """One worker process and the two tasks that listen to it."""
+
+    def __init__(self, number: int, process: asyncio.subprocess.Process) -> None:
+        self.number = number
+        self.process = process
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = False
+        self.gone = False
+        self._listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def spawn(
+        cls,
+        number: int,
+        on_report: Callable[[_Process, messages.Report], None],
+        on_lost: Callable[[_Process, str], None],
+    ) -> _Process:
+        """Start a worker in a process group of its own, so that a Ctrl-C reaches only us."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "loadwatch.load.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
+        )
+        worker = cls(number, process)
+        worker._listening = asyncio.create_task(worker._listen(on_report, on_lost))
+        return worker
+
+    def send(self, message: messages.Command) -> None:
+        """Put a command into the pipe; a dead worker's is dropped."""
+        assert self.process.stdin is not None
+        if not self.gone:
+            self.process.stdin.write(messages.encode(message))
+
+    async def close(self) -> None:
+        """Close its stdin, which ends it within a second; kill it if it is stuck."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            async with asyncio.timeout(2):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+        if self._listening is not None:
+            await self._listening
+        if self.ready.done() and not self.ready.cancelled():
+            self.ready.exception()  # seen, even if nobody asked
+
+    async def _listen(
+        self,
+        on_report: Callable[[_Process, messages.Report], None],
+        on_lost: Callable[[_Process, str], None],
+    ) -> None:
+        assert self.process.stdout is not None and self.process.stderr is not None
+        said = asyncio.create_task(_tail(self.process.stderr))
+        splitter = messages.Splitter()
+        while data := await self.process.stdout.read(65536):
+            for body in splitter.feed(data):
+                on_report(self, messages.decode_report(body))
+        self.gone = True
+        code = await self.process.wait()
+        lines = (await said).decode(errors="replace").strip().splitlines()
+        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+        on_lost(self, f"{cause}, {lines[-1]}" if lines else cause)
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    """Read `stream` to its end, so that it never blocks the writer; keep the last bytes."""
+    tail = b""
+    while data := await stream.read(4096):
+        tail = (tail + data)[-STDERR_TAIL:]
+    return tail

@@ -1,0 +1,176 @@
+"""Due -> fire. An open loop follows its arrivals whatever the server does; a closed loop waits.
+
+Both fire through a `Wire` and are driven by the worker's event loop; the clock is injected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from loadwatch.load.stream import Stream, count
+from loadwatch.load.timer import Timer
+
+
+class Fires(Protocol):
+    """Where requests go: `load.wire.Wire`, or a scripted one."""
+
+    def fire(self, stream: Stream, due: float, now: float) -> bool:
+        """Send one request of `stream` that was due at `due`; False if it had to be dropped."""
+        ...
+
+
+class OpenLoop:
+    """Fires every arrival at its due instant; late ones at once, with their lag on record.
+
+    `requests` bounds how many are fired in all. `timer` is set by whoever drives the loop.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        wire: Fires,
+        clock: Callable[[], float],
+        requests: int | None = None,
+    ) -> None:
+        self._streams = [stream for stream in streams if stream.arrivals is not None]
+        self._wire = wire
+        self._clock = clock
+        self._left = math.inf if requests is None else requests
+        self._until = math.inf
+        self.timer: Timer | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be fired."""
+        return self._left <= 0 or self._clock() >= self._until
+
+    def begin(self) -> None:
+        """Second 0 has come: the timer takes over."""
+        self._rearm()
+
+    def wake(self) -> None:
+        """Fire what is due by now and arm the timer for the next arrival."""
+        self.advance(self._clock())
+
+    def advance(self, to: float) -> None:
+        """Fire what is due before `to`, in the order of the due instants."""
+        end = min(to, self._until)
+        while self._left > 0:
+            stream = self._next()
+            if _due(stream) >= end:
+                break
+            assert stream.arrivals is not None
+            due, now = stream.arrivals.advance(), self._clock()
+            self._left -= 1
+            if self._wire.fire(stream, due, now):
+                count(stream.bucket.lag, now - due)
+        self._rearm()
+
+    def set_rates(self, at: float, rates: Sequence[float]) -> None:
+        """New rates (1/s, in the streams' order) from `at`; what was due before is fired first."""
+        self.advance(at)
+        for stream, rate in zip(self._streams, rates, strict=True):
+            assert stream.arrivals is not None
+            stream.arrivals.set_rate(at, rate)
+        self._rearm()
+
+    def finish(self, at: float) -> None:
+        """Fire nothing that is due at `at` or later."""
+        self._until = at
+        self._rearm()
+
+    def _next(self) -> Stream:
+        streams = self._streams
+        return streams[0] if len(streams) == 1 else min(streams, key=_due)
+
+    def _rearm(self) -> None:
+        if self.timer is not None:
+            due = _due(self._next())
+            self.timer.arm(math.inf if self._left <= 0 or due >= self._until else due)
+
+
+def _due(stream: Stream) -> float:
+    assert stream.arrivals is not None
+    return stream.arrivals.due
+
+
+class ClosedLoop:
+    """Keeps `connections` requests open: each end fires the next, as fast as the server goes.
+
+    Scenarios take turns in proportion to `weights` (smooth weighted round robin). There is no
+    schedule: a request is due when it is sent.
+    """
+
+    PAUSE_AFTER_FAILURE = 0.01
+    """Seconds that a connection rests after a failure: a dead target must not cost a whole core."""
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        weights: Sequence[float],
+        wire: Fires,
+        clock: Callable[[], float],
+        connections: int,
+        requests: int | None = None,
+    ) -> None:
+        total = sum(weights)
+        self._streams = list(streams)
+        self._weights = [weight / total if total else 1 / len(weights) for weight in weights]
+        self._credit = [0.0] * len(self._streams)
+        self._wire = wire
+        self._clock = clock
+        self._left = math.inf if requests is None else requests
+        self._until = math.inf
+        self._waiting = connections
+        self._on = True
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be fired."""
+        return self._left <= 0 or self._clock() >= self._until
+
+    def begin(self) -> None:
+        """Second 0 has come: every connection that waits fires."""
+        waiting, self._waiting = self._waiting, 0
+        for _ in range(waiting):
+            self._fire()
+
+    def set_rates(self, at: float, rates: Sequence[float]) -> None:
+        """All rates 0 hold each connection as it comes free; anything else lets all go on."""
+        self._on = any(rates)
+        self.begin()
+
+    def advance(self, to: float) -> None:
+        """Nothing is due before it is sent."""
+
+    def freed(self, answered: bool) -> None:
+        """A request ended: fire the next, after a rest if it failed."""
+        if answered:
+            self._fire()
+        else:
+            asyncio.get_running_loop().call_later(self.PAUSE_AFTER_FAILURE, self._fire)
+
+    def finish(self, at: float) -> None:
+        """Fire nothing from `at` on."""
+        self._until = at
+
+    def _fire(self) -> None:
+        if not self._on:
+            self._waiting += 1
+        elif not self.over:
+            now = self._clock()
+            self._left -= 1
+            self._wire.fire(self._turn(), now, now)
+
+    def _turn(self) -> Stream:
+        if len(self._streams) == 1:
+            return self._streams[0]
+        credit = self._credit
+        for index, weight in enumerate(self._weights):
+            credit[index] += weight
+        best = max(range(len(credit)), key=credit.__getitem__)
+        credit[best] -= 1
+        return self._streams[best]

@@ -1,0 +1,116 @@
+"""What a load worker and its parent say to each other: msgpack, each message behind its length."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadwatch.core.bucket import Bucket
+
+
+class ScenarioJob(msgspec.Struct):
+    """One scenario with its secrets filled in; it travels by pipe only."""
+
+    name: str
+    path: str
+    rate: float
+    headers: dict[str, str]
+
+
+class Job(msgspec.Struct, tag=True):
+    """Everything a worker needs before the start. `worker` counts from 0 to `workers` - 1.
+
+    `max_in_flight`, `connections` and `requests` are this worker's own share.
+    """
+
+    worker: int
+    workers: int
+    url: str
+    timeout: float
+    verify: bool
+    arrival: Literal["uniform", "poisson"]
+    seed: int
+    max_in_flight: int
+    keep_alive: bool
+    scenarios: list[ScenarioJob]
+    connections: int | None = None
+    requests: int | None = None
+
+
+class Begin(msgspec.Struct, tag=True):
+    """Second 0 begins at `at` (monotonic clock, the same for all processes of a machine)."""
+
+    at: float
+
+
+class Rates(msgspec.Struct, tag=True):
+    """The scenarios' whole rates (1/s) from `at`; all 0 means hold, also in a closed loop."""
+
+    at: float
+    rates: list[float]
+
+
+class Finish(msgspec.Struct, tag=True):
+    """Nothing that is due at `at` or later is fired; then open requests run out."""
+
+    at: float
+
+
+Command = Job | Begin | Rates | Finish
+
+
+class Ready(msgspec.Struct, tag=True):
+    """The worker has rendered its requests and waits for `Begin`."""
+
+
+class Done(msgspec.Struct, tag=True):
+    """Firing has ended and no request is open: after this only buckets that were due before."""
+
+
+class Failed(msgspec.Struct, tag=True):
+    """The worker cannot do its job; `reason` is one line."""
+
+    reason: str
+
+
+class Second(msgspec.Struct, tag=True):
+    """A closed second."""
+
+    bucket: Bucket
+
+
+Report = Ready | Done | Failed | Second
+
+HEADER = 4
+"""Bytes of the length before each message, big-endian."""
+
+_encoder = msgspec.msgpack.Encoder()
+decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode
+
+
+def encode(message: Command | Report) -> bytes:
+    """`message` with its length before it."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(HEADER, "big") + body
+
+
+class Splitter:
+    """Cuts a byte stream into message bodies."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bodies that are complete with `data`."""
+        held = self._held
+        held += data
+        bodies = []
+        while len(held) >= HEADER:
+            end = HEADER + int.from_bytes(held[:HEADER], "big")
+            if len(held) < end:
+                break
+            bodies.append(bytes(held[HEADER:end]))
+            del held[:end]
+        return bodies

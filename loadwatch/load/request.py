@@ -1,0 +1,40 @@
+"""A scenario as the bytes that go on the wire: built by httpx once, sent as often as it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import httpx
+
+from loadwatch.core.errors import PlanError
+
+USER_AGENT = f"loadwatch/{version('loadwatch')}"
+
+
+def build(url: str, path: str, headers: Mapping[str, str], keep_alive: bool) -> httpx.Request:
+    """The GET request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
+
+    PlanError where httpx refuses the URL or a header.
+    """
+    own = {"User-Agent": USER_AGENT}
+    if not keep_alive:
+        own["Connection"] = "close"
+    try:
+        with httpx.Client(headers=own) as client:
+            return client.build_request("GET", httpx.URL(url).join(path), headers=dict(headers))
+    except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
+        raise PlanError(f"{path}: {error}") from None
+
+
+def render(request: httpx.Request) -> bytes:
+    """An HTTP/1.1 request head (RFC 9112 §3, origin-form) and body.
+
+    PlanError for a header that would break out of its line.
+    """
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if any(byte in b"\r\n\0" for byte in name + value):
+            raise PlanError(f"header {name.decode('latin-1')!r} holds a line break")
+        lines.append(name + b": " + value)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + request.read()

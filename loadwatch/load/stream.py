@@ -1,0 +1,55 @@
+"""One scenario on one worker: its bytes, its arrivals, and the bucket that its outcomes go to."""
+
+from __future__ import annotations
+
+from loadwatch.core.bucket import ScenarioBucket
+from loadwatch.core.histogram import SUB_BUCKET_BITS
+from loadwatch.load.arrivals import Arrivals
+
+_SHIFT = SUB_BUCKET_BITS - 1
+_PLAIN = 1 << SUB_BUCKET_BITS
+_MICRO = 1e6
+
+
+def count(histogram: dict[int, int], seconds: float) -> None:
+    """Count a time in seconds: `core.histogram.index_of`, inlined for the hot path."""
+    value = int(seconds * _MICRO)
+    if value >= _PLAIN:
+        shift = value.bit_length() - SUB_BUCKET_BITS
+        value = (shift << _SHIFT) + (value >> shift)
+    elif value < 0:
+        value = 0
+    histogram[value] = histogram.get(value, 0) + 1
+
+
+class Stream:
+    """A scenario's state. `bucket` is replaced once a second, so take it afresh every time."""
+
+    __slots__ = ("arrivals", "bucket", "name", "open", "request")
+
+    def __init__(self, name: str, request: bytes, arrivals: Arrivals | None = None) -> None:
+        self.name = name
+        self.request = request
+        self.arrivals = arrivals
+        self.bucket = ScenarioBucket()
+        self.open = 0
+
+    def answered(self, status: int, response: float, service: float) -> None:
+        """A response came; times in seconds. Anything below 400 is goodput."""
+        bucket = self.bucket
+        self.open -= 1
+        bucket.completed += 1
+        if status < 400:
+            bucket.good += 1
+        bucket.status[status] = bucket.status.get(status, 0) + 1
+        count(bucket.response, response)
+        count(bucket.service, service)
+
+    def failed(self, kind: str, response: float, service: float) -> None:
+        """No response came. A timeout stays in the distributions, at the time it was given up."""
+        bucket = self.bucket
+        self.open -= 1
+        bucket.errors[kind] = bucket.errors.get(kind, 0) + 1
+        if kind == "timeout":
+            count(bucket.response, response)
+            count(bucket.service, service)

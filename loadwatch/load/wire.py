@@ -1,0 +1,332 @@
+"""The hot path: HTTP/1.1 over asyncio, one request per connection at a time, connections kept.
+
+Nothing here is awaited per request and no object is made per request. A `Wire` owns the
+connections; a `Connection` is an asyncio.Protocol that writes prepared bytes and lets httptools
+find the end of the response. Bodies are not held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from loadwatch.load.stream import Stream
+
+_HEAD_END = b"\r\n\r\n"
+_LONGEST_HEAD = 64 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """One connection. `stream` is the scenario whose request is open on it, else None."""
+
+    __slots__ = (
+        "alive",
+        "attempt",
+        "done",
+        "due",
+        "head",
+        "keep",
+        "parser",
+        "sent",
+        "stream",
+        "transport",
+        "used",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.parser = httptools.HttpResponseParser(self)
+        self.transport: asyncio.Transport | None = None
+        self.attempt: asyncio.Task[None] | None = None
+        self.stream: Stream | None = None
+        self.due = self.sent = 0.0
+        self.head: bytes | None = None
+        self.alive = True
+        self.done = False
+        self.keep = False
+        self.used = False
+
+    def write(self) -> None:
+        """Send the open request; the connection must be up."""
+        stream, transport = self.stream, self.transport
+        assert stream is not None and transport is not None
+        stream.bucket.sent += 1
+        transport.write(stream.request)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the connection is up; its first request goes out."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class, by shape
+        self.attempt = None
+        if self.stream is None:
+            self.wire.discard(self)
+        else:
+            self.write()
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes of a response."""
+        stream = self.stream
+        if stream is None:
+            # Nothing was asked: a goodbye such as 408, or a server that talks out of turn.
+            self.wire.discard(self)
+            return
+        stream.bucket.received += len(data)
+        if self.head is None:
+            self.head = data
+        elif _HEAD_END not in self.head and len(self.head) < _LONGEST_HEAD:
+            self.head += data
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.wire.failed(self, "protocol")
+            return
+        if self.done:
+            self.wire.answered(self, self.keep)
+
+    def on_message_complete(self) -> None:
+        """httptools: the end of a response, or of an interim one (1xx), which is passed over."""
+        parser = self.parser
+        if parser.get_status_code() >= 200:
+            self.done = True
+            self.keep = parser.should_keep_alive()  # only known in here
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection is gone, by the server or by us."""
+        self.alive = False
+        if self.stream is not None:
+            self.wire.lost(self)
+        else:
+            self.wire.forget(self)
+
+    def delimited_by_close(self) -> bool:
+        """Whether the response that is open ends where the connection does (RFC 9112 §6.3)."""
+        head, end, _ = (self.head or b"").partition(_HEAD_END)
+        lines = head.lower().split(b"\r\n")
+        framed = any(
+            line.startswith((b"content-length:", b"transfer-encoding:")) for line in lines[1:]
+        )
+        return bool(end) and lines[0].startswith(b"http/1.") and not framed
+
+
+class Wire:
+    """The connections to one target, and what becomes of the requests on them.
+
+    `timeout` counts from the due instant. `freed` is told after each request that ends whether it
+    was answered (a closed loop fires the next one).
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        timeout: float,
+        limit: int,
+        keep_alive: bool = True,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._timeout = timeout
+        self._limit = limit
+        self._keep_alive = keep_alive
+        self._idle: list[Connection] = []
+        # Insertion-ordered, and due instants ascend: the first one is the oldest.
+        self._open: dict[Connection, None] = {}
+        self._addresses: list[str] = []
+        self._sweep = self._loop.call_later(timeout, self._expire)
+        self.freed: Callable[[bool], None] | None = None
+
+    @property
+    def open(self) -> int:
+        """How many requests are open."""
+        return len(self._open)
+
+    def oldest(self, stream: Stream) -> float:
+        """The due instant of the oldest open request of `stream`; infinite where none is open."""
+        if not stream.open:
+            return float("inf")
+        return next((c.due for c in self._open if c.stream is stream), float("inf"))
+
+    def fire(self, stream: Stream, due: float, now: float) -> bool:
+        """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
+        bucket = stream.bucket
+        bucket.offered += 1
+        if len(self._open) >= self._limit:
+            bucket.dropped += 1
+            return False
+        stream.open += 1
+        connection = self._idle.pop() if self._idle else self._connect()
+        self._open[connection] = None
+        connection.stream = stream
+        connection.due = due
+        connection.sent = now
+        connection.done = False
+        connection.head = None
+        if connection.transport is not None:
+            connection.used = True
+            connection.write()
+        return True
+
+    def answered(self, connection: Connection, keep: bool) -> None:
+        """A response is complete: account for it, and keep or close its connection."""
+        stream = connection.stream
+        assert stream is not None
+        now = time.monotonic()
+        connection.stream = None
+        del self._open[connection]
+        stream.answered(
+            connection.parser.get_status_code(), now - connection.due, now - connection.sent
+        )
+        if keep and self._keep_alive and connection.alive:
+            self._idle.append(connection)
+        else:
+            self.discard(connection)
+        if self.freed is not None:
+            self.freed(True)
+
+    def failed(self, connection: Connection, kind: str) -> None:
+        """The open request ends without a response, and its connection with it."""
+        stream = connection.stream
+        assert stream is not None
+        now = time.monotonic()
+        connection.stream = None
+        del self._open[connection]
+        stream.failed(kind, now - connection.due, now - connection.sent)
+        self.discard(connection)
+        if self.freed is not None:
+            self.freed(False)
+
+    def lost(self, connection: Connection) -> None:
+        """The server closed with a request open: an end, a stale connection, or a reset."""
+        if connection.head is not None:
+            if connection.delimited_by_close():
+                self.answered(connection, keep=False)
+            else:
+                self.failed(connection, "reset")
+        elif connection.used:
+            self._retry(connection)
+        else:
+            self.failed(connection, "reset")
+
+    def _retry(self, stale: Connection) -> None:
+        """The server closed a kept connection before it saw the request: once more on a new one.
+
+        Browsers do the same (RFC 9110 §9.2.2); due and sent stay, so that the time shows.
+        """
+        stream = stale.stream
+        assert stream is not None
+        stale.stream = None
+        del self._open[stale]
+        stream.bucket.retried += 1
+        fresh = self._connect()
+        fresh.stream, fresh.due, fresh.sent = stream, stale.due, stale.sent
+        self._open[fresh] = None
+        # It stands last now though it is not the youngest: the sweep could come too late for it.
+        self._loop.call_at(stale.due + self._timeout, self._expire_one, fresh, stale.due)
+
+    def discard(self, connection: Connection) -> None:
+        """Close a connection that holds no request."""
+        self.forget(connection)
+        if connection.attempt is not None:
+            connection.attempt.cancel()
+        if connection.transport is not None:
+            connection.transport.abort()
+
+    def forget(self, connection: Connection) -> None:
+        """An idle connection is gone."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close everything; open requests are not accounted for."""
+        self._sweep.cancel()
+        self.freed = None
+        for connection in [*self._open, *self._idle]:
+            connection.stream = None
+            self.discard(connection)
+        self._open.clear()
+
+    def _expire(self) -> None:
+        """Give up what is past its deadline, and come back at the next one.
+
+        Whatever is fired from now on has a later deadline, so there is nothing to poll for.
+        """
+        now = time.monotonic()
+        expired = []
+        wake = now + self._timeout
+        for connection in self._open:
+            deadline = connection.due + self._timeout
+            if deadline > now:
+                wake = deadline
+                break
+            expired.append(connection)
+        for connection in expired:
+            self.failed(connection, "timeout")
+        self._sweep = self._loop.call_at(wake, self._expire)
+
+    def _expire_one(self, connection: Connection, due: float) -> None:
+        if connection in self._open and connection.due == due:
+            self.failed(connection, "timeout")
+
+    def _connect(self) -> Connection:
+        connection = Connection(self)
+        connection.attempt = self._loop.create_task(self._attempt(connection))
+        return connection
+
+    async def _attempt(self, connection: Connection) -> None:
+        try:
+            await self._reach(connection)
+        except (OSError, UnicodeError) as error:
+            if connection.stream is not None and connection in self._open:
+                self.failed(connection, _kind(error))
+
+    async def _reach(self, connection: Connection) -> None:
+        """Connect to the first address that answers, and remember it as the first to try."""
+        if not self._addresses:
+            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._addresses = [str(address[0]) for _, _, _, _, address in found]
+        failure: OSError | None = None
+        for address in tuple(self._addresses):
+            try:
+                await self._loop.create_connection(
+                    lambda: connection,
+                    address,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                )
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                failure = failure or error
+                continue
+            if address != self._addresses[0]:
+                self._addresses.remove(address)
+                self._addresses.insert(0, address)
+            return
+        assert failure is not None
+        raise failure
+
+
+def _kind(error: OSError | UnicodeError) -> str:
+    """The error kind (`core.bucket.ERROR_KINDS`) of a connection that did not come about."""
+    # asyncio aborts a TLS handshake that the server never finishes.
+    if isinstance(error, ssl.SSLError | ConnectionAbortedError):
+        return "tls"
+    # A name that no resolver could be asked for (idna) raises UnicodeError.
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "dns"
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS):
+        return "generator"
+    if isinstance(error, ConnectionResetError):
+        return "reset"
+    return "connect"

@@ -1,0 +1,217 @@
+"""A load worker: a process of its own, because drawing in the same one would ruin the pacing.
+
+`python -m loadwatch.load.worker`: commands in on stdin, reports out on stdout (`load.messages`).
+EOF on stdin means that the parent is gone: firing stops and the process ends at once. The parent
+may be slow or stopped; a worker never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import time
+import traceback
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from loadwatch.core.bucket import Bucket, ScenarioBucket
+from loadwatch.core.errors import LoadwatchError
+from loadwatch.load import messages
+from loadwatch.load.arrivals import Arrivals, phases
+from loadwatch.load.generator import ClosedLoop, OpenLoop
+from loadwatch.load.request import build, render
+from loadwatch.load.stream import Stream
+from loadwatch.load.timer import precise_timer
+from loadwatch.load.wire import Wire
+
+HEARTBEAT = 0.05
+"""Seconds between looks at the event loop's lateness and at whether all is done."""
+
+
+class Worker:
+    """Fires one job from `start` (monotonic) on, and reports every second until all is done."""
+
+    def __init__(
+        self, job: messages.Job, requests: list[bytes], start: float, out: asyncio.WriteTransport
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._job = job
+        self._start = start
+        self._out = out
+        self._wire = _wire(job)
+        self._streams = [
+            Stream(scenario.name, request)
+            for scenario, request in zip(job.scenarios, requests, strict=True)
+        ]
+        self.generator = self._closed() if job.connections else self._open()
+        self._second = 0
+        self._cpu = 0.0
+        self._loop_lag = 0.0
+        gc.collect()
+        gc.freeze()  # what stands now lives as long as the process: never walk it again
+        self._loop.call_at(start, self._begin)
+
+    def _open(self) -> OpenLoop:
+        job = self._job
+        for index, (stream, scenario) in enumerate(zip(self._streams, job.scenarios, strict=True)):
+            own = phases(job.arrival, job.seed, index, job.worker, job.workers)
+            stream.arrivals = Arrivals(own, self._start, scenario.rate)
+        generator = OpenLoop(self._streams, self._wire, time.monotonic, job.requests)
+        generator.timer = precise_timer(self._loop, generator.wake)
+        return generator
+
+    def _closed(self) -> ClosedLoop:
+        job = self._job
+        weights = [scenario.rate for scenario in job.scenarios]
+        generator = ClosedLoop(
+            self._streams, weights, self._wire, time.monotonic, job.connections or 1, job.requests
+        )
+        self._wire.freed = generator.freed
+        return generator
+
+    def _begin(self) -> None:
+        self._cpu = time.process_time()
+        self.generator.begin()
+        self._loop.call_at(self._start + 1, self._close_second)
+        self._loop.call_later(HEARTBEAT, self._beat, self._loop.time() + HEARTBEAT)
+
+    def _beat(self, due: float) -> None:
+        now = self._loop.time()
+        self._loop_lag = max(self._loop_lag, now - due)
+        if self.generator.over and not self._wire.open:
+            self._report(now)
+            self._out.write(messages.encode(messages.Done()))
+            return
+        self._loop.call_at(now + HEARTBEAT, self._beat, now + HEARTBEAT)
+
+    def _close_second(self) -> None:
+        """Report every second that has passed; more than one if this process was held up."""
+        now = self._loop.time()
+        while self._start + self._second + 1 <= now:
+            boundary = self._start + self._second + 1
+            self.generator.advance(boundary)
+            self._report(boundary)
+        self._loop.call_at(self._start + self._second + 1, self._close_second)
+
+    def _report(self, now: float) -> None:
+        cpu = time.process_time()
+        bucket = Bucket(
+            worker=self._job.worker,
+            second=self._second,
+            scenarios=[self._take(stream, now) for stream in self._streams],
+            cpu=cpu - self._cpu,
+            loop_lag=self._loop_lag,
+        )
+        self._second += 1
+        self._cpu = cpu
+        self._loop_lag = 0.0
+        self._out.write(messages.encode(messages.Second(bucket)))
+
+    def _take(self, stream: Stream, now: float) -> ScenarioBucket:
+        bucket, stream.bucket = stream.bucket, ScenarioBucket()
+        bucket.in_flight = stream.open
+        bucket.oldest = max(0.0, now - min(now, self._wire.oldest(stream)))
+        return bucket
+
+
+def _wire(job: messages.Job) -> Wire:
+    url = urlsplit(job.url)
+    tls = httpx.create_ssl_context(verify=job.verify) if url.scheme == "https" else None
+    return Wire(
+        host=url.hostname or "",
+        port=url.port or (443 if tls else 80),
+        tls=tls,
+        timeout=job.timeout,
+        limit=job.connections or job.max_in_flight,
+        keep_alive=job.keep_alive,
+    )
+
+
+class Conversation:
+    """Follows the parent's commands until it says goodbye by closing the pipe."""
+
+    def __init__(self, out: asyncio.WriteTransport) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._out = out
+        self._splitter = messages.Splitter()
+        self._job: messages.Job | None = None
+        self._requests: list[bytes] = []
+        self._worker: Worker | None = None
+
+    def readable(self) -> None:
+        """There is something on stdin, or its end."""
+        data = os.read(0, 65536)
+        if not data:
+            if not self.over.done():
+                self.over.set_result(None)
+            return
+        for body in self._splitter.feed(data):
+            try:
+                self._follow(messages.decode_command(body))
+            except LoadwatchError as error:
+                self._out.write(messages.encode(messages.Failed(str(error))))
+
+    def _follow(self, command: messages.Command) -> None:
+        match command:
+            case messages.Job():
+                self._job = command
+                self._requests = [
+                    render(build(command.url, scenario.path, scenario.headers, command.keep_alive))
+                    for scenario in command.scenarios
+                ]
+                self._out.write(messages.encode(messages.Ready()))
+            case messages.Begin():
+                assert self._job is not None
+                self._worker = Worker(self._job, self._requests, command.at, self._out)
+            case messages.Rates():
+                assert self._worker is not None
+                self._worker.generator.set_rates(command.at, command.rates)
+            case messages.Finish():
+                assert self._worker is not None
+                self._worker.generator.finish(command.at)
+
+
+def _die(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error of ours in a callback: a worker that stumbles on would report too low numbers."""
+    error = context.get("exception")
+    if error is not None and not isinstance(error, OSError):
+        traceback.print_exception(error)
+        os._exit(1)
+
+
+async def _main() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_die)
+    # Whatever prints must not break into the reports.
+    reports = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    out, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, reports)
+    os.set_blocking(0, False)
+    conversation = Conversation(out)
+    loop.add_reader(0, conversation.readable)
+    await conversation.over
+    # No tidy end: open sockets close with the process, and nobody listens any more.
+    os._exit(0)
+
+
+def main() -> None:
+    """Run a worker on stdin and stdout until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends it
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_main())
+    else:
+        uvloop.run(_main())
+
+
+if __name__ == "__main__":
+    main()
