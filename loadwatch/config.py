@@ -1,4 +1,4 @@
-"""TOML to Plan. Every error is one line that names file, key, what was expected, and the nearest key.
+"""TOML to Plan. Every error is one line: file, key, what was expected, the nearest known key.
 
 Secrets stay as written (`${env:NAME}`, `@file`) in the Plan that is shown and recorded; `fill_in`
 makes the copy that only the load workers see.
@@ -7,6 +7,7 @@ makes the copy that only the load workers see.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -26,6 +27,9 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
 _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
 REDACTED = "(redacted)"
+
+CLOSED_CONNECTIONS = 10
+"""Connections of `--rate max` without `--connections`."""
 
 
 def duration(text: str) -> Seconds:
@@ -85,6 +89,8 @@ def check(plan: Plan, source: str) -> Plan:
         raise wrong("target.url", str(error)) from None
     if target.username is not None or target.password is not None:
         raise wrong("target.url", "put credentials into a header, not into the URL")
+    if plan.target.timeout > 3600:
+        raise wrong("target.timeout", "at most 1h")
     if not plan.scenarios:
         raise wrong("scenario", "at least one [[scenario]] is needed")
     for kind, names in (
@@ -101,7 +107,9 @@ def check(plan: Plan, source: str) -> Plan:
         for group in host.groups:
             _check_group(group, f"host.{host.name}.group.{group.name}", wrong)
     total = sum(scenario.rate for scenario in plan.scenarios)
-    if plan.load.max_rate is not None and not plan.load.connections:
+    if plan.load.max_rate is not None:
+        if plan.load.connections:
+            raise wrong("load.max_rate", "a closed loop has no rate that could keep below it")
         for scale in [1.0, *(stage.scale for stage in plan.stages)]:
             if total * scale > plan.load.max_rate + 1e-9:
                 raise wrong(
@@ -191,6 +199,82 @@ def is_literal_secret(header: str, value: str) -> bool:
     """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
     indirect = value.startswith("@") or _ENVIRONMENT.search(value) is not None
     return header.lower() in _SECRET_HEADERS and not indirect
+
+
+def apply(plan: Plan, options: Any) -> Plan:
+    """`plan` with the command line's options, by their names there; an absent one changes nothing.
+
+    PlanError for a rate above the ceiling, or options that exclude each other.
+    """
+    replace = msgspec.structs.replace
+    load = {
+        name: value
+        for name in ("arrival", "seed", "workers", "requests", "connections")
+        if (value := getattr(options, name)) is not None
+    }
+    scenarios = plan.scenarios
+    if options.rate == "max":
+        load.setdefault("connections", CLOSED_CONNECTIONS)
+    elif options.connections is not None:
+        raise PlanError("--connections belongs to --rate max")
+    elif options.rate is not None:
+        scenarios = scaled(scenarios, _rate(options.rate))
+    if options.header:
+        headers = dict(map(_header, options.header))
+        scenarios = tuple(replace(s, headers={**s.headers, **headers}) for s in scenarios)
+    target = plan.target
+    if options.timeout is not None:
+        target = replace(target, timeout=Seconds(options.timeout))
+    if options.insecure:
+        target = replace(target, verify=False)
+    hosts = plan.hosts
+    for address in options.host:
+        hosts = (*hosts, host_for(address, [host.name for host in hosts]))
+    hosts = tuple(_watching(host, options) for host in hosts)
+    stages = () if options.duration is not None else plan.stages
+    return check(
+        Plan(target, replace(plan.load, **load), scenarios, hosts, stages, plan.thresholds),
+        "command line",
+    )
+
+
+def scaled(scenarios: tuple[Scenario, ...], rate: float) -> tuple[Scenario, ...]:
+    """The scenarios with their rates scaled so that they sum to `rate` (1/s)."""
+    total = sum(scenario.rate for scenario in scenarios)
+    share = [s.rate / total if total else 1 / len(scenarios) for s in scenarios]
+    return tuple(
+        msgspec.structs.replace(scenario, rate=rate * part)
+        for scenario, part in zip(scenarios, share, strict=True)
+    )
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate < math.inf:
+        raise PlanError(f"--rate: expected requests per second or `max`, got {text!r}")
+    return rate
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise PlanError(f"--header: expected 'Name: value', got {name!r}")
+    return name.strip(), value.strip()
+
+
+def _watching(host: Host, options: Any) -> Host:
+    """`host` with the interval and the groups that the command line gives to every host."""
+    groups = host.groups
+    if options.process_user is not None:
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", options.process_user)
+        groups = (*groups, Group(name=name, user=options.process_user))
+    if options.process_pid is not None:
+        groups = (*groups, Group(name="pids", pids=options.process_pid))
+    interval = host.interval if options.interval is None else Seconds(options.interval)
+    return msgspec.structs.replace(host, interval=interval, groups=groups)
 
 
 def host_for(address: str, taken: typing.Collection[str]) -> Host:

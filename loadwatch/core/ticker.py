@@ -52,6 +52,11 @@ class Ticker:
         """The second that `close` will close."""
         return self._next
 
+    @property
+    def pending(self) -> bool:
+        """Whether outcomes wait for a second that is not closed yet."""
+        return bool(self._buckets)
+
     def bucket(self, bucket: Bucket) -> None:
         """Take one worker's second."""
         self._buckets.setdefault(max(bucket.second, self._next), []).append(bucket)

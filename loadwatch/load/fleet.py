@@ -33,6 +33,7 @@ class Fleet:
         self._on_death = on_death
         self._workers: list[_Process] = []
         self._closing = False
+        self.fired_until = 0.0
 
     @property
     def alive(self) -> frozenset[int]:
@@ -96,6 +97,7 @@ class Fleet:
                 self._on_bucket(report.bucket)
             case messages.Done():
                 worker.done = True
+                self.fired_until = max(self.fired_until, report.until)
 
     def _lost(self, worker: _Process, reason: str) -> None:
         if not worker.ready.done():

@@ -47,6 +47,11 @@ class OpenLoop:
         """Whether nothing more will be fired."""
         return self._left <= 0 or self._clock() >= self._until
 
+    @property
+    def until(self) -> float:
+        """When firing ended: as told, or where the next arrival would have been due."""
+        return min(self._until, _due(self._next())) if self._left <= 0 else self._until
+
     def begin(self) -> None:
         """Second 0 has come: the timer takes over."""
         self._rearm()
@@ -125,12 +130,18 @@ class ClosedLoop:
         self._left = math.inf if requests is None else requests
         self._until = math.inf
         self._waiting = connections
+        self._last = math.inf
         self._on = True
 
     @property
     def over(self) -> bool:
         """Whether nothing more will be fired."""
         return self._left <= 0 or self._clock() >= self._until
+
+    @property
+    def until(self) -> float:
+        """When firing ended: as told, or with the last request."""
+        return min(self._until, self._last) if self._left <= 0 else self._until
 
     def begin(self) -> None:
         """Second 0 has come: every connection that waits fires."""
@@ -161,7 +172,7 @@ class ClosedLoop:
         if not self._on:
             self._waiting += 1
         elif not self.over:
-            now = self._clock()
+            now = self._last = self._clock()
             self._left -= 1
             self._wire.fire(self._turn(), now, now)
 

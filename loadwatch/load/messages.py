@@ -65,7 +65,9 @@ class Ready(msgspec.Struct, tag=True):
 
 
 class Done(msgspec.Struct, tag=True):
-    """Firing has ended and no request is open: after this only buckets that were due before."""
+    """All was fired and no request is open; `until` is when firing ended (monotonic clock)."""
+
+    until: float
 
 
 class Failed(msgspec.Struct, tag=True):

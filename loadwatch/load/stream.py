@@ -34,6 +34,12 @@ class Stream:
         self.bucket = ScenarioBucket()
         self.open = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything has happened in this second."""
+        bucket = self.bucket
+        return bool(bucket.offered or bucket.completed or bucket.errors or bucket.received)
+
     def answered(self, status: int, response: float, service: float) -> None:
         """A response came; times in seconds. Anything below 400 is goodput."""
         bucket = self.bucket

@@ -52,6 +52,7 @@ class Worker:
         self._second = 0
         self._cpu = 0.0
         self._loop_lag = 0.0
+        self._done = False
         gc.collect()
         gc.freeze()  # what stands now lives as long as the process: never walk it again
         self._loop.call_at(start, self._begin)
@@ -84,19 +85,22 @@ class Worker:
         now = self._loop.time()
         self._loop_lag = max(self._loop_lag, now - due)
         if self.generator.over and not self._wire.open:
-            self._report(now)
-            self._out.write(messages.encode(messages.Done()))
+            if any(stream.busy for stream in self._streams):
+                self._report(now)
+            self._out.write(messages.encode(messages.Done(self.generator.until)))
+            self._done = True
             return
         self._loop.call_at(now + HEARTBEAT, self._beat, now + HEARTBEAT)
 
     def _close_second(self) -> None:
         """Report every second that has passed; more than one if this process was held up."""
         now = self._loop.time()
-        while self._start + self._second + 1 <= now:
+        while self._start + self._second + 1 <= now and not self._done:
             boundary = self._start + self._second + 1
             self.generator.advance(boundary)
             self._report(boundary)
-        self._loop.call_at(self._start + self._second + 1, self._close_second)
+        if not self._done:
+            self._loop.call_at(self._start + self._second + 1, self._close_second)
 
     def _report(self, now: float) -> None:
         cpu = time.process_time()

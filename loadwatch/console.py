@@ -1,0 +1,127 @@
+"""The headless front end: one line per second on stderr, the result on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from loadwatch.core.history import History
+from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.tick import Tick
+
+
+class Narrator:
+    """Listens to a bus and writes a line per tick; `history` has already taken the tick."""
+
+    def __init__(self, history: History, out: TextIO) -> None:
+        self._history = history
+        self._out = out
+
+    def __call__(self, tick: Tick) -> None:
+        """Write what happened, and what the second came to."""
+        for event in tick.events:
+            who = f"{event.host}: " if event.host else ""
+            self._line(f"{clock(event.at)}  {event.kind}: {who}{event.text}")
+        if "load.offered" in tick.values:
+            self._line(f"{clock(tick.second)}  {'  '.join(_load_parts(tick.values))}")
+
+    def _line(self, text: str) -> None:
+        try:
+            print(text, file=self._out, flush=True)
+        except (BrokenPipeError, ValueError):
+            pass  # nobody listens; the run goes on
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _load_parts(values: Mapping[str, float]) -> list[str]:
+    parts = [
+        f"offered {format_value(values['load.offered'], Unit.PER_SECOND)}",
+        f"completed {format_value(values['load.completed'], Unit.PER_SECOND)}",
+    ]
+    parts += [
+        f"{key.rpartition('.')[2]} {value:.0f}"
+        for key, value in values.items()
+        if key.startswith(("load.status.", "load.errors.")) and value and not key.endswith("xx")
+    ]
+    if values["load.dropped"]:
+        parts.append(f"dropped {values['load.dropped']:.0f}")
+    if "load.response.p50" in values:
+        for name in ("p50", "p99"):
+            parts.append(f"{name} {format_value(values[f'load.response.{name}'], Unit.SECONDS)}")
+    for key, value in values.items():
+        if key.startswith("host.") and key.endswith((".cpu.id", ".swap.in", ".swap.out")):
+            host, _, what = key.removeprefix("host.").partition(".")
+            if what == "cpu.id":
+                parts.append(f"{host} cpu {100 - value:.0f} %")
+            elif value:
+                parts.append(f"{host} {what} {format_value(value, Unit.BYTES_PER_SECOND)}")
+    return parts
+
+
+def summary(result: Mapping[str, Any], history: History, cell: Callable[[Any], str]) -> str:
+    """A result (`run --json`) for people: totals, steps, verdict, the session's path.
+
+    `cell` renders one value of `response_ms`.
+    """
+    times = result["response_ms"]
+    lines = [
+        f"{result['completed']} of {result['offered']} requests completed in"
+        f" {result['duration_s']:.1f} s: {result['rate']:.1f}/s",
+        "status " + (_pairs(result["status"]) or "none")
+        + (f"; errors {_pairs(result['errors'])}" if result["errors"] else "")
+        + (f"; dropped {result['dropped']}" if result["dropped"] else ""),
+        "response time "
+        + ", ".join(f"{name} {cell(times[name])}" for name in ("p50", "p95", "p99", "max")),
+    ]  # fmt: skip
+    if len(history.steps) > 1:
+        lines.append("steps")
+        lines += [f"  {_step_line(index, history)}" for index in range(len(history.steps))]
+    verdict = result["verdict"]
+    also = f" (also {', '.join(verdict['also'])})" if verdict["also"] else ""
+    evidence = verdict["evidence"]
+    if evidence:
+        also += f": {evidence if isinstance(evidence, str) else '; '.join(evidence)}"
+    lines.append(f"verdict: {verdict['name']}{also}")
+    if verdict["advice"]:
+        lines.append(f"  {verdict['advice']}")
+    if not result["generator"]["healthy"]:
+        lines.append("INVALID, the generator was the limit: "
+                     + "; ".join(result["generator"]["reasons"]))  # fmt: skip
+    for name, host in result["hosts"].items():
+        gaps = f", {host['gaps']} gaps" if host["gaps"] else ""
+        lines.append(f"host {name}: {host['state']} ({', '.join(host['probes'])}{gaps})")
+    lines.append(f"session {result['session']}")
+    return "\n".join(lines)
+
+
+def milliseconds(value: float | Mapping[str, float] | None) -> str:
+    """A cell of `response_ms` for people: `12.3 ms`, `≥ 10 s` where censored, `–` if unknown."""
+    if isinstance(value, Mapping):
+        return f"≥ {milliseconds(value['at_least'])}"
+    return format_value(None if value is None else value / 1000, Unit.SECONDS)
+
+
+def _pairs(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _step_line(index: int, history: History) -> str:
+    step = history.steps[index]
+    rates = ", ".join(f"{name} {rate:g}/s" for name, rate in step.rates.items()) or "closed loop"
+    response = step.histogram("response")
+    times = []
+    for name, share in (("p50", 0.5), ("p95", 0.95)):
+        value = response.percentile(share) if response.is_known(share) else None
+        sign = "≥ " if response.is_censored(share) else ""
+        times.append(f"{name} {sign}{format_value(value, Unit.SECONDS)}")
+    errors = step.count("load.status.5xx") + sum(step.counts("load.errors").values())
+    mark = f" [{step.mark}]" if step.mark else ""
+    return (
+        f"{index + 1}{mark} {rates}: {step.seconds} s, completed"
+        f" {format_value(step.mean('load.completed'), Unit.PER_SECOND)}, "
+        f"errors {errors}, {', '.join(times)}"
+    )

@@ -1,0 +1,367 @@
+"""Run: the one composer. Fleet and monitors -> ticker -> bus; no screen. Implements `Controls`.
+
+All methods belong to the event loop that started the run. Monitors report from threads of their own
+and are let in by `call_soon_threadsafe` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from loadwatch import config
+from loadwatch.analysis.result import result
+from loadwatch.core.bus import TickBus
+from loadwatch.core.controls import RunStatus
+from loadwatch.core.errors import HostError, LoadwatchError, PlanError
+from loadwatch.core.history import History
+from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
+from loadwatch.core.plan import Plan
+from loadwatch.core.reading import HostStatus, Reading
+from loadwatch.core.tick import Event, EventKind
+from loadwatch.core.ticker import Ticker
+from loadwatch.load import health
+from loadwatch.load.fleet import Fleet
+from loadwatch.remote import HostMonitor, host_metrics
+from loadwatch.session import Recorder, export_csv, open_session
+
+LEAD = 0.05
+"""Seconds between the command to begin and second 0, so that every worker hears it before."""
+
+GRACE = 0.3
+"""Seconds that a second stays open for readings that arrived in it but are still being parsed."""
+
+PATIENCE = 1.0
+"""Seconds after its end that a second waits for a late worker."""
+
+HOST_STARTUP = 20.0
+"""Seconds that a headless run waits for its hosts."""
+
+
+def catalogue() -> Catalogue:
+    """Every metric that this program can measure."""
+    return Catalogue([*LOAD_METRICS, *under_host(GROUP_METRICS), *under_host(host_metrics())])
+
+
+class Run:
+    """One run of a plan, from the first spawned worker to the closed session file.
+
+    `plan` is as written (it is recorded), `secrets` maps host names to the passwords or passphrases
+    that were asked for. Firing ends after `duration` seconds, or when told; an `endless` run goes
+    on watching then. The session file is created here: SessionError if it exists already.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: Path,
+        secrets: Mapping[str, str] | None = None,
+        duration: float | None = None,
+        endless: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.plan = plan
+        self.duration = duration
+        self._endless = endless
+        self.catalogue = catalogue()
+        self.bus = TickBus(self._listener_failed)
+        self.history = History()
+        self.bus.subscribe(self.history.add)
+        self._filled = config.fill_in(plan)
+        self._clock = clock
+        self._wall = wall
+        self._origin: float | None = None
+        self._firing = True
+        self._rates = {scenario.name: scenario.rate for scenario in plan.scenarios}
+        self._closed = plan.load.connections is not None
+        self._problem = ""
+        self._deaths: list[str] = []
+        self._hosts = {host.name: HostStatus(host.name, "connecting") for host in plan.hosts}
+        self._host_changed = asyncio.Event()
+        self._ticker = Ticker(self._rates, plan.hosts, health.live)
+        self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
+        self._monitors = [
+            HostMonitor(host, self._from_thread, secret=(secrets or {}).get(host.name))
+            for host in plan.hosts
+        ]
+        self._session = session
+        self._ticking: asyncio.Task[None] | None = None
+        self._staging: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        self._recorder = Recorder(
+            session, self._meta(), self.catalogue, on_problem=self._recording_failed
+        )
+        self.bus.subscribe(self._recorder.add)
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "target": self.plan.target.url,
+            "plan": config.redact(self.plan),
+            "seed": self.plan.load.seed,
+            "arrival": "closed" if self._closed else self.plan.load.arrival,
+        }
+
+    # -- life --------------------------------------------------------------------------------
+
+    async def start(self, hosts_first: bool = False) -> None:
+        """Spawn the workers, start the monitors, begin firing.
+
+        With `hosts_first` firing waits until every host is watched: HostError for the first one
+        that cannot be. Otherwise neither waits for the other.
+        """
+        self._loop = asyncio.get_running_loop()
+        for monitor in self._monitors:
+            monitor.start()
+        await self._fleet.start()
+        if hosts_first:
+            await self._hosts_live()
+        self._origin = self._clock() + LEAD
+        self._ticker.start = self._wall() + LEAD
+        self._fleet.begin(self._origin)
+        self._send_rates(self._origin)
+        self._event("start", f"firing at {self.plan.target.url}")
+        if self.duration is not None:
+            self._fleet.finish(self._origin + self.duration)
+        if self.plan.stages:
+            self._staging = asyncio.create_task(self._follow_stages())
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def _hosts_live(self) -> None:
+        try:
+            async with asyncio.timeout(HOST_STARTUP):
+                while waiting := [h for h in self._hosts.values() if h.state != "live"]:
+                    for status in waiting:
+                        if status.state == "failed":
+                            raise HostError(f"host {status.host}: {status.detail}")
+                    self._host_changed.clear()
+                    await self._host_changed.wait()
+        except TimeoutError:
+            status = next(h for h in self._hosts.values() if h.state != "live")
+            raise HostError(
+                f"host {status.host}: not watched within {HOST_STARTUP:.0f} s"
+                f" ({status.state}{': ' + status.detail if status.detail else ''})"
+            ) from None
+
+    def finish(self) -> None:
+        """Stop firing now; open requests run out, then `wait` returns."""
+        if self._origin is None:
+            self._ended.set()
+            return
+        now = self._clock()
+        if self.duration is None or self._origin + self.duration > now:
+            self.duration = max(0.0, now - self._origin)
+            self._fleet.finish(now)
+
+    async def wait(self) -> None:
+        """Return when all was fired and every open request has ended."""
+        await self._ended.wait()
+
+    async def close(self) -> None:
+        """End everything this run started: workers, connections, threads; close the session.
+
+        Safe to call at any point, also twice.
+        """
+        for task in (self._staging, self._ticking):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._staging = self._ticking = None
+        for monitor in self._monitors:
+            monitor.stop()
+        await self._fleet.close()
+        await asyncio.gather(*(asyncio.to_thread(monitor.join, 5.0) for monitor in self._monitors))
+        if not self._recorder.closed:
+            await asyncio.to_thread(self._recorder.close, self.result())
+
+    # -- seconds -----------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Close one second after the other until all is over."""
+        assert self._origin is not None
+        grace = GRACE if self._monitors else 0.0
+        while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
+            if late := self._late():
+                names = ", ".join(str(number + 1) for number in sorted(late))
+                self._event("worker", f"load worker {names} did not report in time")
+            self.bus.publish(self._ticker.close())
+        while self._ticker.pending:
+            self.bus.publish(self._ticker.close())
+        self._ended.set()
+
+    async def _second_passed(self, end: float, grace: float) -> bool:
+        """Wait until the second that ends at `end` is complete; False if all is over before."""
+        while (now := self._clock()) < end:
+            if self._fleet.done and not self._endless:
+                return False
+            await asyncio.sleep(min(end - now, 0.05))
+        await asyncio.sleep(end + grace - self._clock())
+        while self._late() and self._clock() < end + PATIENCE:
+            await asyncio.sleep(0.01)
+        return True
+
+    def _late(self) -> frozenset[int]:
+        return self._fleet.alive - self._ticker.delivered()
+
+    async def _follow_stages(self) -> None:
+        assert self._origin is not None
+        at = self._origin
+        for index, stage in enumerate(self.plan.stages):
+            await asyncio.sleep(max(0.0, at - self._clock()))
+            self._turn(
+                {s.name: s.rate * stage.scale for s in self.plan.scenarios}, at if index else None
+            )
+            at += stage.duration
+
+    # -- what comes in -----------------------------------------------------------------------
+
+    def _from_thread(self, item: Reading | HostStatus) -> None:
+        """A monitor's sink, called in its threads."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._observe, item)
+        except RuntimeError:
+            pass  # the loop is closed: nobody is interested any more
+
+    def _observe(self, item: Reading | HostStatus) -> None:
+        if isinstance(item, HostStatus):
+            before = self._hosts[item.host]
+            self._hosts[item.host] = item
+            self._host_changed.set()
+            if before.state != item.state:
+                kind: EventKind = "gap" if item.state in ("silent", "lost") else "host"
+                detail = f": {item.detail}" if item.detail else ""
+                self._event(kind, f"{item.state}{detail}", item.host)
+        elif self._origin is not None:
+            self._ticker.reading(math.floor(item.at - self._origin), item)
+
+    def _worker_died(self, reason: str) -> None:
+        self._deaths.append(reason)
+        self._event("worker", reason)
+
+    def _listener_failed(self, failure: Exception) -> None:
+        self._problem = f"internal error: {failure!r}"
+
+    def _recording_failed(self, problem: str) -> None:
+        self._problem = problem
+
+    def _event(self, kind: EventKind, text: str, host: str = "") -> None:
+        self._ticker.event(Event(round(self.elapsed, 3), kind, text, host))
+
+    # -- Controls ----------------------------------------------------------------------------
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since firing began."""
+        return 0.0 if self._origin is None else max(0.0, self._clock() - self._origin)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the result is invalid because of the generator; empty where it kept up."""
+        return (*self._deaths, *health.judge(self.history.total))
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands right now."""
+        return RunStatus(
+            target=self.plan.target.url,
+            rates=dict(self._rates),
+            firing=self._firing,
+            connections=self.plan.load.connections,
+            max_rate=self.plan.load.max_rate,
+            elapsed=self.elapsed,
+            hosts=tuple(self._hosts.values()),
+            recording=str(self._session),
+            reasons=self.reasons,
+            problem=self._problem,
+            groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
+        )
+
+    def set_rate(self, scenario: str, rate: float) -> float:
+        """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
+        if self._closed:
+            raise PlanError("a closed loop has no rate to turn")
+        if scenario not in self._rates:
+            raise PlanError(f"no scenario {scenario!r}")
+        if not 0 <= rate < math.inf:
+            raise PlanError(f"a rate is 0 or more, got {rate:g}")
+        if self.plan.load.max_rate is not None:
+            others = sum(own for name, own in self._rates.items() if name != scenario)
+            rate = min(rate, max(0.0, self.plan.load.max_rate - others))
+        self._turn({**self._rates, scenario: rate})
+        return rate
+
+    def pause(self) -> None:
+        """Stop all firing at once; open requests run out."""
+        if self._firing:
+            self._firing = False
+            self._send_rates(self._clock())
+            self._event("pause", "firing stopped")
+
+    def resume(self) -> None:
+        """Fire again at the rates that were set, without making up for the pause."""
+        if not self._firing:
+            self._firing = True
+            self._send_rates(self._clock())
+            self._event("resume", "firing resumed")
+
+    def mark(self, text: str) -> None:
+        """Put a note on the timeline; it labels what follows and opens a new step."""
+        self._ticker.mark(text)
+        self._event("mark", text)
+
+    async def export(self) -> str:
+        """Write the session so far as CSV files beside it; returns the directory."""
+        directory = self._session.with_name(self._session.stem + "-csv")
+
+        def write() -> None:
+            with open_session(self._session) as session:
+                export_csv(session, directory)
+
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            raise LoadwatchError(f"export to {directory}: {error.strerror}") from None
+        return str(directory)
+
+    def _turn(self, rates: Mapping[str, float], at: float | None = None) -> None:
+        changed = {name: rate for name, rate in rates.items() if rate != self._rates[name]}
+        if not changed:
+            return
+        self._rates = dict(rates)
+        self._send_rates(self._clock() if at is None else at)
+        self._event("rate", ", ".join(f"{name} {rate:g}/s" for name, rate in changed.items()))
+
+    def _effective(self) -> dict[str, float]:
+        """The rates that arrivals follow now; none in a closed loop."""
+        if self._closed:
+            return {}
+        return {name: rate if self._firing else 0.0 for name, rate in self._rates.items()}
+
+    def _send_rates(self, at: float) -> None:
+        if self._origin is None:
+            return  # sent as soon as firing begins
+        rates = [rate if self._firing else 0.0 for rate in self._rates.values()]
+        self._fleet.set_rates(at, rates)
+        self._ticker.rates(self._effective())
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def result(self) -> dict[str, Any]:
+        """The run so far as the object that `run --json` prints."""
+        duration = self.duration
+        if duration is None and self._fleet.done and self._origin is not None:
+            duration = self._fleet.fired_until - self._origin
+        return result(
+            self.history.total,
+            duration=self.elapsed if duration is None else min(duration, self.elapsed),
+            hosts=tuple(self._hosts.values()),
+            reasons=self.reasons,
+            closed=self._closed,
+            session=str(self._session),
+        )

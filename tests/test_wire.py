@@ -1,0 +1,240 @@
+"""The hot path against servers that answer and servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from loadwatch.core.bucket import ScenarioBucket
+from loadwatch.core.histogram import Histogram
+from loadwatch.load.generator import ClosedLoop
+from loadwatch.load.request import build, render
+from loadwatch.load.stream import Stream
+from loadwatch.load.wire import Wire
+from tests.certificates import make_certificate
+from tests.servers import OK, Behaviour, answering, endless, hanging, resetting, serving
+
+TIMEOUT = 0.4
+
+
+async def fire(
+    port: int, times: int = 1, *, timeout: float = TIMEOUT, keep_alive: bool = True,
+    limit: int = 100, tls: ssl.SSLContext | None = None, together: bool = False,
+) -> tuple[ScenarioBucket, int]:  # fmt: skip
+    """Fire one after the other (or all together); the bucket, and how many connections are idle."""
+    wire = Wire("127.0.0.1", port, tls, timeout, limit, keep_alive)
+    scheme = "https" if tls else "http"
+    request = render(build(f"{scheme}://127.0.0.1:{port}", "/", {}, keep_alive))
+    stream = Stream("home", request)
+    for number in range(times):
+        now = time.monotonic()
+        wire.fire(stream, now, now)
+        while wire.open and (not together or number == times - 1):
+            await asyncio.sleep(0.002)
+    idle = len(wire._idle)
+    wire.close()
+    await asyncio.sleep(0.01)
+    return stream.bucket, idle
+
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "errors", "idle"),
+    [
+        (answering(OK), {200: 3}, {}, 1),
+        (answering(CHUNKED), {200: 3}, {}, 1),
+        (answering(*(bytes([b]) for b in CHUNKED), pause=0.0001), {200: 3}, {}, 1),
+        # An interim response is passed over.
+        (answering(b"HTTP/1.1 100 Continue\r\n\r\n" + OK), {200: 3}, {}, 1),
+        (answering(b"HTTP/1.1 204 No Content\r\n\r\n"), {204: 3}, {}, 1),
+        (answering(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"), {304: 3}, {}, 1),
+        # A redirect is what it is.
+        (answering(b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"),
+         {302: 3}, {}, 1),
+        (answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), {503: 3}, {}, 1),
+        # The server says that it closes; the body ends with the connection.
+        (answering(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), keep=False),
+         {200: 3}, {}, 0),
+        (answering(b"HTTP/1.1 200 OK\r\n\r\nuntil the end", keep=False), {200: 3}, {}, 0),
+        (answering(b"HTTP/1.0 200 OK\r\n", b"\r\nuntil", b" the end", keep=False, pause=0.001),
+         {200: 3}, {}, 0),
+        # Cut short: not a success.
+        (answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", keep=False),
+         {}, {"reset": 3}, 0),
+        (answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", keep=False),
+         {}, {"reset": 3}, 0),
+        (answering(b"HTTP/1.1 200 OK\r\nContent-Le", keep=False), {}, {"reset": 3}, 0),
+        (resetting, {}, {"reset": 3}, 0),
+        (answering(keep=False), {}, {"reset": 3}, 0),
+        (answering(b"SSH-2.0-OpenSSH_9.2\r\n"), {}, {"protocol": 3}, 0),
+        (answering(bytes(range(256)) * 40), {}, {"protocol": 3}, 0),
+        (answering(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+         {}, {"protocol": 3}, 0),
+        (hanging, {}, {"timeout": 3}, 0),
+        (endless, {}, {"timeout": 3}, 0),
+    ],
+)  # fmt: skip
+async def test_what_becomes_of_a_request(
+    behaviour: Behaviour, status: dict[int, int], errors: dict[str, int], idle: int
+) -> None:
+    async with serving(behaviour) as port:
+        bucket, left = await fire(port, 3)
+    assert bucket.status == status
+    assert bucket.errors == errors
+    assert left == idle
+    assert bucket.offered == bucket.sent == 3
+    assert bucket.completed == sum(status.values())
+    assert bucket.good == sum(count for code, count in status.items() if code < 400)
+
+
+async def test_a_timeout_stays_in_the_distribution_with_its_time() -> None:
+    async with serving(hanging) as port:
+        bucket, _ = await fire(port, 5, together=True)
+    response = Histogram(bucket.response)
+    assert response.total == 5
+    assert TIMEOUT <= (response.percentile(0.01) or 0) < TIMEOUT + 0.3
+
+
+async def test_refused_and_unresolvable_targets_are_counted() -> None:
+    async with serving(answering(OK)) as port:
+        pass  # nobody listens there any more
+    bucket, _ = await fire(port, 4, together=True)
+    assert bucket.errors == {"connect": 4}
+    assert bucket.response == {}  # a refusal takes no time that a user would have felt
+
+    wire = Wire("no-such-host.invalid", 80, None, 5, 10)
+    stream = Stream("home", b"")
+    wire.fire(stream, time.monotonic(), time.monotonic())
+    while wire.open:
+        await asyncio.sleep(0.01)
+    wire.close()
+    assert stream.bucket.errors == {"dns": 1}
+
+
+async def test_past_the_limit_requests_are_dropped_and_counted() -> None:
+    async with serving(hanging) as port:
+        bucket, _ = await fire(port, 10, limit=4, together=True)
+    assert (bucket.offered, bucket.dropped, bucket.errors) == (10, 6, {"timeout": 4})
+
+
+async def test_without_keep_alive_every_request_has_its_connection() -> None:
+    heads: list[bytes] = []
+
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        heads.append(head)
+        writer.write(OK)
+        return True
+
+    async with serving(behave) as port:
+        bucket, idle = await fire(port, 3, keep_alive=False)
+    assert (bucket.status, idle) == ({200: 3}, 0)
+    assert all(b"Connection: close\r\n" in head for head in heads)
+
+
+async def test_a_stale_connection_is_retried_once_and_counted() -> None:
+    """The server closes a kept connection upon the second request that it gets on it."""
+    served: dict[asyncio.StreamWriter, int] = {}
+
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        served[writer] = served.get(writer, 0) + 1
+        if served[writer] == 2:
+            return False
+        writer.write(OK)
+        return True
+
+    async with serving(behave) as port:
+        bucket, _ = await fire(port, 4)
+    assert (bucket.status, bucket.errors, bucket.retried) == ({200: 4}, {}, 3)
+
+
+async def test_bytes_nobody_asked_for_close_the_connection() -> None:
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        writer.write(OK)
+        await asyncio.sleep(0.01)
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        return True
+
+    async with serving(behave) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
+        wire.fire(stream, time.monotonic(), time.monotonic())
+        while stream.open or wire._idle:
+            await asyncio.sleep(0.005)
+        wire.close()
+    assert stream.bucket.status == {200: 1}
+
+
+async def test_tls_is_verified_unless_told_otherwise(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "127.0.0.1")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with serving(answering(OK), tls=server) as port:
+        refused, _ = await fire(port, 2, tls=ssl.create_default_context())
+        accepted, idle = await fire(port, 3, tls=trusting)
+    assert refused.errors == {"tls": 2}
+    assert (accepted.status, idle) == ({200: 3}, 1)
+    async with serving(answering(b"not TLS at all")) as port:
+        garbled, _ = await fire(port, 1, tls=trusting)
+    assert sum(garbled.errors.values()) == 1
+
+
+async def test_an_endless_body_is_not_held() -> None:
+    async with serving(endless) as port:
+        wire = Wire("127.0.0.1", port, None, 1.0, 10)
+        stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
+        wire.fire(stream, time.monotonic(), time.monotonic())
+        (connection,) = wire._open
+        while stream.open:
+            await asyncio.sleep(0.01)
+            assert len(connection.head or b"") <= 512 * 1024
+        wire.close()
+    assert stream.bucket.errors == {"timeout": 1}
+    assert stream.bucket.received > 1024 * 1024
+
+
+async def test_a_closed_loop_keeps_its_connections_busy_and_takes_turns() -> None:
+    async with serving(answering(OK)) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 4)
+        request = render(build(f"http://127.0.0.1:{port}", "/", {}, True))
+        streams = [Stream("home", request), Stream("wall", request)]
+        loop = ClosedLoop(streams, [3, 1], wire, time.monotonic, 4, requests=80)
+        wire.freed = loop.freed
+        loop.begin()
+        while not loop.over or wire.open:
+            assert wire.open <= 4
+            await asyncio.sleep(0.001)
+        wire.close()
+    assert [stream.bucket.completed for stream in streams] == [60, 20]
+    assert [stream.bucket.lag for stream in streams] == [{}, {}]
+
+
+async def test_a_closed_loop_holds_and_goes_on() -> None:
+    async with serving(answering(OK)) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 2)
+        stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
+        loop = ClosedLoop([stream], [1], wire, time.monotonic, 2)
+        wire.freed = loop.freed
+        loop.begin()
+        await asyncio.sleep(0.05)
+        loop.set_rates(0, [0])
+        while wire.open:
+            await asyncio.sleep(0.001)
+        held = stream.bucket.offered
+        await asyncio.sleep(0.05)
+        assert stream.bucket.offered == held > 0
+        loop.set_rates(0, [1])
+        await asyncio.sleep(0.05)
+        assert stream.bucket.offered > held
+        loop.finish(time.monotonic())
+        while wire.open:
+            await asyncio.sleep(0.001)
+        wire.close()
