@@ -63,7 +63,7 @@ class Worker:
             own = phases(job.arrival, job.seed, index, job.worker, job.workers)
             stream.arrivals = Arrivals(own, self._start, scenario.rate)
         generator = OpenLoop(self._streams, self._wire, time.monotonic, job.requests)
-        generator.timer = precise_timer(self._loop, generator.wake)
+        generator.timer = precise_timer(self._loop, self._wake)
         return generator
 
     def _closed(self) -> ClosedLoop:
@@ -78,11 +78,11 @@ class Worker:
     def _begin(self) -> None:
         self._cpu = time.process_time()
         self.generator.begin()
-        self._loop.call_at(self._start + 1, self._close_second)
-        self._loop.call_later(HEARTBEAT, self._beat, self._loop.time() + HEARTBEAT)
+        self._loop.call_at(self._start + 1, self._second_passed)
+        self._loop.call_later(HEARTBEAT, self._beat, time.monotonic() + HEARTBEAT)
 
     def _beat(self, due: float) -> None:
-        now = self._loop.time()
+        now = time.monotonic()
         self._loop_lag = max(self._loop_lag, now - due)
         if self.generator.over and not self._wire.open:
             if any(stream.busy for stream in self._streams):
@@ -92,15 +92,28 @@ class Worker:
             return
         self._loop.call_at(now + HEARTBEAT, self._beat, now + HEARTBEAT)
 
-    def _close_second(self) -> None:
+    def _second_passed(self) -> None:
+        self._close_seconds()
+        if not self._done:
+            self._loop.call_at(self._start + self._second + 1, self._second_passed)
+
+    def _close_seconds(self) -> None:
         """Report every second that has passed; more than one if this process was held up."""
-        now = self._loop.time()
+        now = time.monotonic()
         while self._start + self._second + 1 <= now and not self._done:
             boundary = self._start + self._second + 1
             self.generator.advance(boundary)
             self._report(boundary)
-        if not self._done:
-            self._loop.call_at(self._start + self._second + 1, self._close_second)
+
+    def _wake(self) -> None:
+        """The timer: an arrival is due. A second that is over is closed first, to count exactly."""
+        self._close_seconds()
+        self.generator.wake()
+
+    def set_rates(self, at: float, rates: list[float]) -> None:
+        """New rates from `at` (see `generator`); all 0 holds."""
+        self._close_seconds()
+        self.generator.set_rates(at, rates)
 
     def _report(self, now: float) -> None:
         cpu = time.process_time()
@@ -174,7 +187,7 @@ class Conversation:
                 self._worker = Worker(self._job, self._requests, command.at, self._out)
             case messages.Rates():
                 assert self._worker is not None
-                self._worker.generator.set_rates(command.at, command.rates)
+                self._worker.set_rates(command.at, command.rates)
             case messages.Finish():
                 assert self._worker is not None
                 self._worker.generator.finish(command.at)
