@@ -33,9 +33,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev system
 	NEEDS="wrk hey" sh tests/system.sh
-	$(BIN)/python benchmarks/closed_loop.py
-	$(BIN)/python benchmarks/open_loop.py
-	$(BIN)/python benchmarks/chart.py
+	$(BIN)/python -m benchmarks.closed_loop
+	$(BIN)/python -m benchmarks.open_loop
+	$(BIN)/python -m benchmarks.chart
 
 # The programs that the tests run for real: installed where that is possible, named where not.
 system:

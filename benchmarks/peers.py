@@ -1,0 +1,108 @@
+"""What the benchmarks share: a real nginx on loopback, one loadwatch run, wrk, hey and httperf.
+
+Everything is bounded in count and time, goes to loopback, and is stopped by its PID.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+NGINX = """
+worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/error.log; daemon off;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 10000000; default_type text/html;
+  client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
+  uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "{body}"; }} }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(body: str = "x" * 600) -> Iterator[str]:
+    """One nginx worker on a free loopback port; yields its URL."""
+    program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if program is None:
+        sys.exit("needs nginx")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        config = Path(directory, "nginx.conf")
+        config.write_text(NGINX.format(dir=directory, port=port, body=body), encoding="utf-8")
+        server = subprocess.Popen(
+            [program, "-c", str(config), "-e", f"{directory}/error.log", "-p", directory]
+        )
+        try:
+            for _ in range(100):
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def output(*command: str) -> str:
+    """What a bounded command prints; it may take two minutes at most."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def loadwatch(url: str, *options: str) -> dict[str, Any]:
+    """`loadwatch run URL --json …`; also the worker's CPU, as shares of a core per second."""
+    with tempfile.TemporaryDirectory() as directory:
+        session = Path(directory, "bench.session")
+        command = [sys.executable, "-m", "loadwatch", "run", url, "--json"]
+        done = subprocess.run(
+            [*command, "--session", str(session), *options],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        if done.returncode not in (0, 4):
+            sys.exit(done.stderr)
+        result: dict[str, Any] = json.loads(done.stdout)
+        from loadwatch.session import open_session
+
+        with open_session(session) as recorded:
+            cpu = [tick.values.get("generator.cpu") for tick in recorded.ticks()]
+        result["cpu"] = statistics.median(share for share in cpu if share is not None)
+    return result
+
+
+def wrk(url: str, connections: int, seconds: int) -> float:
+    """Requests per second of `wrk -t1`."""
+    text = output("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url)
+    return float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0])
+
+
+def hey(url: str, connections: int, seconds: int, per_connection: float = 0) -> dict[str, float]:
+    """`hey`: requests per second and percentiles in milliseconds; `-q` is per connection."""
+    limit = ["-q", f"{per_connection:g}"] if per_connection else []
+    text = output("hey", "-c", str(connections), "-z", f"{seconds}s", *limit, url)
+    found = {"rate": float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0])}
+    for share, value in re.findall(r"(\d+)%+ in ([\d.]+) secs", text):
+        found[f"p{share}"] = float(value) * 1000
+    return found
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
