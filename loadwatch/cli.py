@@ -183,7 +183,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from loadwatch.run import Run, catalogue
 
     plan = _plan(arguments)
-    rules = parse(plan.thresholds, catalogue())
+    rules = parse(plan, catalogue())
     duration = arguments.duration
     if duration is None and plan.stages:
         duration = sum(stage.duration for stage in plan.stages)
@@ -265,7 +265,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     from loadwatch.run import catalogue
 
     plan = _plan(arguments)
-    parse(plan.thresholds, catalogue())
+    parse(plan, catalogue())
     secrets = _secrets(plan, arguments.ask_password)
     return _dashboard(plan, _session_path(arguments, plan), secrets, arguments.duration)
 

@@ -79,6 +79,7 @@ class Run:
         self._firing = True
         self._rates = {scenario.name: scenario.rate for scenario in plan.scenarios}
         self._closed = plan.load.connections is not None
+        self._closing = False
         self._problem = ""
         self._deaths: list[str] = []
         self._hosts = {host.name: HostStatus(host.name, "connecting") for host in plan.hosts}
@@ -172,6 +173,7 @@ class Run:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._staging = self._ticking = None
+        self._closing = True
         for monitor in self._monitors:
             monitor.stop()
         await self._fleet.close()
@@ -229,6 +231,8 @@ class Run:
             pass  # the loop is closed: nobody is interested any more
 
     def _observe(self, item: Reading | HostStatus) -> None:
+        if self._closing:
+            return  # a host that we leave keeps the state in which the run ended
         if isinstance(item, HostStatus):
             before = self._hosts[item.host]
             self._hosts[item.host] = item

@@ -63,7 +63,12 @@ class Worker:
             own = phases(job.arrival, job.seed, index, job.worker, job.workers)
             stream.arrivals = Arrivals(own, self._start, scenario.rate)
         generator = OpenLoop(self._streams, self._wire, time.monotonic, job.requests)
-        generator.timer = precise_timer(self._loop, self._wake)
+
+        def wake() -> None:
+            self._close_seconds()  # a second that is over is closed first, to count exactly
+            generator.wake()
+
+        generator.timer = precise_timer(self._loop, wake)
         return generator
 
     def _closed(self) -> ClosedLoop:
@@ -104,11 +109,6 @@ class Worker:
             boundary = self._start + self._second + 1
             self.generator.advance(boundary)
             self._report(boundary)
-
-    def _wake(self) -> None:
-        """The timer: an arrival is due. A second that is over is closed first, to count exactly."""
-        self._close_seconds()
-        self.generator.wake()
 
     def set_rates(self, at: float, rates: list[float]) -> None:
         """New rates from `at` (see `generator`); all 0 holds."""
