@@ -7,6 +7,7 @@ and are let in by `call_soon_threadsafe` only.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -77,7 +78,8 @@ class Run:
         self._wall = wall
         self._origin: float | None = None
         self._firing = True
-        self._rates = {scenario.name: scenario.rate for scenario in plan.scenarios}
+        scale = plan.stages[0].scale if plan.stages else 1.0
+        self._rates = {scenario.name: scenario.rate * scale for scenario in plan.scenarios}
         self._closed = plan.load.connections is not None
         self._closing = False
         self._problem = ""
@@ -213,12 +215,10 @@ class Run:
     async def _follow_stages(self) -> None:
         assert self._origin is not None
         at = self._origin
-        for index, stage in enumerate(self.plan.stages):
-            await asyncio.sleep(max(0.0, at - self._clock()))
-            self._turn(
-                {s.name: s.rate * stage.scale for s in self.plan.scenarios}, at if index else None
-            )
+        for stage, following in itertools.pairwise(self.plan.stages):
             at += stage.duration
+            await asyncio.sleep(max(0.0, at - self._clock()))
+            self._turn({s.name: s.rate * following.scale for s in self.plan.scenarios}, at)
 
     # -- what comes in -----------------------------------------------------------------------
 
@@ -316,7 +316,7 @@ class Run:
 
     def mark(self, text: str) -> None:
         """Put a note on the timeline; it labels what follows and opens a new step."""
-        self._ticker.mark(text)
+        self._ticker.mark(self.elapsed, text)
         self._event("mark", text)
 
     async def export(self) -> str:
@@ -352,7 +352,7 @@ class Run:
             return  # sent as soon as firing begins
         rates = [rate if self._firing else 0.0 for rate in self._rates.values()]
         self._fleet.set_rates(at, rates)
-        self._ticker.rates(self._effective())
+        self._ticker.rates(at - self._origin, self._effective())
 
     # -- the end -----------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ def healthy(values: object) -> dict[str, float]:
 def test_a_tick_holds_both_halves() -> None:
     group = Group("web", user="www-data")
     ticker = Ticker(["home"], [Host("a", "local", groups=(group,))], healthy, start=1000.0)
-    ticker.rates({"home": 5.0})
+    ticker.rates(0.0, {"home": 5.0})
     ticker.bucket(bucket(0, 0, offered=3, completed=2, good=2, status={200: 2}, response={500: 2}))
     ticker.bucket(bucket(1, 0, offered=2, completed=2, status={503: 2}, in_flight=1, oldest=0.5))
     rows = tuple(
@@ -172,19 +172,17 @@ def test_what_comes_late_counts_in_the_next_second() -> None:
 
 def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
     ticker = Ticker(["home"], [], healthy)
-    ticker.rates({"home": 1.0})
-    steps = [ticker.close()]
-    ticker.rates({"home": 2.0})
-    ticker.rates({"home": 3.0})
-    steps.append(ticker.close())
-    ticker.mark("gzip on")
-    steps.append(ticker.close())
-    ticker.rates({"home": 3.0})  # no change, no step
-    steps += [ticker.close(), ticker.close()]
+    ticker.rates(0.0, {"home": 1.0})
+    ticker.rates(1.2, {"home": 2.0})
+    ticker.rates(1.9, {"home": 3.0})
+    steps = [ticker.close() for _ in range(3)]
+    ticker.mark(3.0, "gzip on")  # at a boundary: that second is the first of the step
+    ticker.rates(3.4, {"home": 3.0})  # no change, no step
+    steps += [ticker.close() for _ in range(3)]
     assert [(tick.step, tick.mark) for tick in steps] == [
-        (1, ""), (1, ""), (2, ""), (3, "gzip on"), (3, "gzip on"),
+        (1, ""), (1, ""), (2, ""), (3, "gzip on"), (3, "gzip on"), (3, "gzip on"),
     ]  # fmt: skip
-    assert steps[2].rates == {"home": 3.0}
+    assert [tick.rates["home"] for tick in steps] == [1, 1, 3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,24 @@ know them. The same arithmetic serves the result of `run`, `steps.csv`, threshol
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 
 from loadwatch.core.histogram import Histogram
+from loadwatch.core.metric import PERCENTILES, Metric
 from loadwatch.core.tick import KINDS, Kind, Tick
+
+SHARES = dict(PERCENTILES)
+"""Name of a percentile -> its share of 1."""
 
 
 class Tally:
-    """Sum, count, largest and smallest of one metric over the seconds that know it."""
+    """Sum, count, largest and smallest of one metric over the seconds that know it.
 
-    __slots__ = ("count", "last", "max", "min", "sum")
+    `positive` counts the seconds in which it was above zero.
+    """
+
+    __slots__ = ("count", "last", "max", "min", "positive", "sum")
 
     def __init__(self) -> None:
         self.sum = 0.0
@@ -23,11 +31,13 @@ class Tally:
         self.max = float("-inf")
         self.min = float("inf")
         self.last = 0.0
+        self.positive = 0
 
     def add(self, value: float) -> None:
         """Take one second's value."""
         self.sum += value
         self.count += 1
+        self.positive += value > 0
         self.last = value
         self.max = max(self.max, value)
         self.min = min(self.min, value)
@@ -39,7 +49,11 @@ class Tally:
 
 
 class Summary:
-    """Accumulates ticks; `first` and `last` are its first and last second, both included."""
+    """Accumulates ticks; `first` and `last` are its first and last second, both included.
+
+    `open_requests` holds how many were in flight at the end of each second that fired: of a run,
+    not of the time in which its last requests run out.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0
@@ -49,6 +63,7 @@ class Summary:
         self.mark = ""
         self.rates: Mapping[str, float] = {}
         self.tallies: dict[str, Tally] = {}
+        self.open_requests: array[float] = array("d")
         self._histograms: dict[tuple[str, Kind], Histogram] = {}
 
     def add(self, tick: Tick) -> None:
@@ -63,6 +78,8 @@ class Summary:
             if tally is None:
                 tally = self.tallies[key] = Tally()
             tally.add(value)
+        if tick.values.get("load.offered"):
+            self.open_requests.append(tick.values.get("load.in_flight", 0))
         for (scenario, kind), counts in tick.histograms.items():
             histogram = self._histograms.setdefault((scenario, kind), Histogram())
             timeouts = tick.values.get(f"scenario.{scenario}.errors.timeout", 0)
@@ -99,6 +116,48 @@ class Summary:
             if own == kind and scenario in (None, name):
                 merged.merge(histogram.counts, histogram.censored)
         return merged
+
+    def value(self, metric: Metric) -> float | None:
+        """What `metric`, under a concrete key, comes to by its kind; None where unknown.
+
+        All statistics of a distribution come from its merged histogram, a percentile only where
+        there are samples enough. A load rate counts as 0 in a second of load that has no value of
+        it: a status code or a kind of error that did not occur.
+        """
+        if (times := self._distribution(metric.key)) is not None:
+            name = metric.key.rpartition(".")[2]
+            if name in SHARES:
+                known = times.is_known(SHARES[name])
+                return times.percentile(SHARES[name]) if known else None
+            return times.max if name == "max" else times.mean
+        if metric.kind == "maximum":
+            return self.maximum(metric.key)
+        section, *segments = metric.key.split(".")
+        owner = f"{section}.{segments[0]}" if section == "scenario" else section
+        load = self.tallies.get(f"{owner}.offered")
+        if metric.kind == "rate" and load is not None:
+            tally = self.tallies.get(metric.key)
+            return tally.sum / load.count if tally else 0.0
+        return self.mean(metric.key)
+
+    def is_at_least(self, metric: Metric) -> bool:
+        """Whether `value(metric)` is a timeout, so that the true percentile or maximum is above."""
+        times = self._distribution(metric.key)
+        name = metric.key.rpartition(".")[2]
+        if times is None or name == "mean":
+            return False
+        return times.is_censored(SHARES.get(name, 1.0))
+
+    def _distribution(self, key: str) -> Histogram | None:
+        """The distribution that a key such as `load.response.p99` is a statistic of."""
+        owner, *rest = key.rsplit(".", 2)
+        kind = next((kind for kind in KINDS if rest[:1] == [kind]), None)
+        if kind is None or len(rest) < 2:
+            return None
+        if owner == "load":
+            return self.histogram(kind)
+        section, _, scenario = owner.partition(".")
+        return self.histogram(kind, scenario) if section == "scenario" else None
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

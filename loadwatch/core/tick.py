@@ -42,8 +42,8 @@ class Tick:
     """One second of a run.
 
     `second` counts from 0 at the run's start, `time` is its beginning on the wall clock (Unix,
-    seconds). `rates` are the asked-for arrival rates at its end (scenario -> 1/s; empty for a
-    closed loop), `step` and `mark` what it belongs to. `values` are flat metric keys in core units;
+    seconds). `step` and `mark` are what it belongs to, `rates` that step's asked-for arrival rates
+    (scenario -> 1/s; empty for a closed loop). `values` are flat metric keys in core units;
     an absent key means that nothing is known. Counts per second are also the second's counts.
     `histograms` hold this second's `core.histogram` counts by scenario and kind. `processes` is
     empty in seconds without a frame of top.

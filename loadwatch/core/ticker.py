@@ -6,6 +6,7 @@ worker has delivered it, or after a bounded wait.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 from loadwatch.core.bucket import Bucket, ScenarioBucket, add
@@ -44,8 +45,7 @@ class Ticker:
         self._step = 1
         self._mark = ""
         self._rates: dict[str, float] = {}
-        self._turned = False
-        self._pending_mark: str | None = None
+        self._turns: list[tuple[int, dict[str, float] | None, str | None]] = []
 
     @property
     def next_second(self) -> int:
@@ -79,24 +79,23 @@ class Ticker:
         """Put an event on the timeline of the next second that closes."""
         self._events.append(event)
 
-    def rates(self, rates: Mapping[str, float]) -> None:
-        """The asked-for rates changed: the next whole second opens a new step.
+    def rates(self, at: float, rates: Mapping[str, float]) -> None:
+        """The asked-for rates changed `at` seconds after the start: a new step begins.
 
-        Changes within one second make one step, so steps shorter than a second merge.
+        Steps are whole seconds: it opens with the first one that begins at `at` or later, and
+        changes within one second make one step.
         """
-        if dict(rates) != self._rates:
-            self._turned = bool(self._rates) or self._turned
-            self._rates = dict(rates)
+        self._turns.append((math.ceil(at), dict(rates), None))
 
-    def mark(self, text: str) -> None:
-        """The user's note: the next whole second opens a new step under it."""
-        self._pending_mark = text
-        self._turned = True
+    def mark(self, at: float, text: str) -> None:
+        """The user's note `at` seconds after the start: it labels the step that it opens."""
+        self._turns.append((math.ceil(at), None, text))
 
-    def close(self, rates_known: bool = True) -> Tick:
+    def close(self) -> Tick:
         """The next second as a Tick."""
         second = self._next
         self._next += 1
+        self._turn(second)
         total, parts = self._fold(self._buckets.pop(second, []))
         values: dict[str, float] = {}
         if parts is not None:
@@ -107,26 +106,31 @@ class Ticker:
             values.update(self._assess(values))
         processes = self._put_readings(self._readings.pop(second, []), values)
         events, self._events = tuple(self._events), []
-        tick = Tick(
+        return Tick(
             second=second,
             time=self.start + second,
             step=self._step,
             mark=self._mark,
-            rates=dict(self._rates) if rates_known else {},
+            rates=self._rates,
             values=values,
             histograms=_histograms(self.scenarios, parts or ()),
             processes=processes,
             events=events,
         )
-        self._turn_step()
-        return tick
 
-    def _turn_step(self) -> None:
-        if self._turned:
+    def _turn(self, second: int) -> None:
+        """Open a new step if a change takes effect with `second`."""
+        changed = False
+        while self._turns and self._turns[0][0] <= second:
+            _, rates, mark = self._turns.pop(0)
+            if rates is not None:
+                changed = changed or rates != self._rates
+                self._rates = rates
+            if mark is not None:
+                changed = True
+                self._mark = mark
+        if changed and second:
             self._step += 1
-            self._turned = False
-        if self._pending_mark is not None:
-            self._mark, self._pending_mark = self._pending_mark, None
 
     def _fold(self, buckets: list[Bucket]) -> tuple[ScenarioBucket, list[ScenarioBucket] | None]:
         total = ScenarioBucket()
