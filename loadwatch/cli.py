@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     export = verbs.add_parser("export", help="a session as CSV files")
     export.set_defaults(verb=_export)
     export.add_argument("session", metavar="SESSION", help="a session file, or its name")
-    export.add_argument("--to", choices=["csv"], default="csv")
+    export.add_argument("--to", choices=["csv"], default="csv", help="the format")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     return parser
 

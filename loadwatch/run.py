@@ -18,7 +18,7 @@ from loadwatch import config
 from loadwatch.analysis.result import result
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
-from loadwatch.core.errors import HostError, LoadwatchError, PlanError
+from loadwatch.core.errors import HostError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import Plan
@@ -327,10 +327,7 @@ class Run:
             with open_session(self._session) as session:
                 export_csv(session, directory)
 
-        try:
-            await asyncio.to_thread(write)
-        except OSError as error:
-            raise LoadwatchError(f"export to {directory}: {error.strerror}") from None
+        await asyncio.to_thread(write)
         return str(directory)
 
     def _turn(self, rates: Mapping[str, float], at: float | None = None) -> None:

@@ -77,7 +77,8 @@ def run(
     gaps: Sequence[int] = (),
     seed: int = 1,
 ) -> Iterator[Tick]:
-    """A run's ticks: `turns` are new rates and `marks` notes by second; in `gaps` hosts are silent.
+    """A run's ticks: `turns` are new rates, `marks` notes, by the second that begins with them; in
+    `gaps` hosts are silent.
 
     Each host lists `processes` processes; every third one belongs to its group `backends`.
     """
@@ -85,17 +86,18 @@ def run(
     group = Group(name="backends", user="www-data")
     watched = [Host(name=name, ssh="local", interval=Seconds(1), groups=(group,)) for name in hosts]
     ticker = Ticker(rates, watched, lambda values: {"generator.healthy": 1.0}, START)
-    ticker.rates(rates)
+    ticker.rates(0.0, rates)
     ticker.event(Event(0.0, "start", "firing at http://heywall.example"))
     rates = dict(rates)
     for second in range(seconds):
         if second in (turns or {}):
             rates |= (turns or {})[second]
-            ticker.rates(rates)
-            ticker.event(Event(second + 0.5, "rate", "a turn"))
+            ticker.rates(second, rates)
+            text = ", ".join(f"{name} {rate:g}/s" for name, rate in rates.items())
+            ticker.event(Event(second, "rate", text))
         if second in (marks or {}):
-            ticker.mark((marks or {})[second])
-            ticker.event(Event(second + 0.5, "mark", (marks or {})[second]))
+            ticker.mark(second, (marks or {})[second])
+            ticker.event(Event(second, "mark", (marks or {})[second]))
         parts = [scenario_bucket(chance, round(rate)) for rate in rates.values()]
         ticker.bucket(Bucket(0, second, parts, cpu=0.1, loop_lag=0.001))
         for name in hosts if second not in gaps else ():

@@ -88,8 +88,8 @@ class Catalogue:
 def format_value(value: float | None, unit: Unit) -> str:
     """`value` (core unit) for people: three significant digits, the unit beside it, `–` if unknown.
 
-    >>> format_value(0.0123, Unit.SECONDS), format_value(3 * 1024**2, Unit.BYTES)
-    ('12.3 ms', '3.00 MiB')
+    >>> format_value(0.0123, Unit.SECONDS), format_value(1.5 * 1024**2, Unit.BYTES)
+    ('12.3 ms', '1.50 MiB')
     """
     if value is None or math.isnan(value):
         return "–"

@@ -1,0 +1,106 @@
+"""A run as the one JSON object that `run --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from loadwatch.analysis.verdict import judge
+from loadwatch.core.histogram import Histogram
+from loadwatch.core.reading import HostStatus
+from loadwatch.core.summary import SHARES, Summary
+
+STATISTICS = ("mean", *SHARES, "max")
+LAG_STATISTICS = ("p50", "p99", "max")
+
+Time = float | dict[str, float] | None
+"""Milliseconds; None where unknown; `{"at_least": ms}` where requests that timed out decide it."""
+
+
+def result(
+    summary: Summary,
+    *,
+    duration: float,
+    hosts: Sequence[HostStatus],
+    reasons: Sequence[str],
+    closed: bool,
+    session: str,
+) -> dict[str, Any]:
+    """What a run came to, as JSON-ready data.
+
+    `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
+    it was not), `closed` whether the load was a closed loop, which has no due instants and so no
+    send lag; `session` is the recording's path.
+    """
+    verdict = judge(summary, reasons, [host.host for host in hosts])
+    return {
+        **_numbers(summary, "load", None, duration, closed),
+        "generator": {"healthy": not reasons, "reasons": list(reasons)},
+        "hosts": {
+            host.host: {"state": host.state, "probes": list(host.probes), "gaps": host.gaps}
+            for host in hosts
+        },
+        "scenarios": {
+            name: _numbers(summary, f"scenario.{name}", name, duration, closed)
+            for name in _scenarios(summary)
+        },
+        "verdict": {
+            "name": verdict.name,
+            "also": list(verdict.also),
+            "evidence": list(verdict.evidence),
+            "advice": verdict.advice,
+        },
+        "session": session,
+    }
+
+
+def _scenarios(summary: Summary) -> list[str]:
+    """Their names, in the plan's order."""
+    keys = (key.split(".") for key in summary.tallies if key.startswith("scenario."))
+    return list(dict.fromkeys(segments[1] for segments in keys))
+
+
+def _numbers(
+    summary: Summary, owner: str, scenario: str | None, duration: float, closed: bool
+) -> dict[str, Any]:
+    """The numbers of the whole load (`scenario` None), or of one scenario."""
+    completed = summary.count(f"{owner}.completed")
+    codes = summary.counts(f"{owner}.status")
+    lag = summary.histogram("lag", scenario)
+    return {
+        "offered": summary.count(f"{owner}.offered"),
+        "sent": summary.count(f"{owner}.sent"),
+        "completed": completed,
+        "dropped": summary.count(f"{owner}.dropped"),
+        "duration_s": round(duration, 3),
+        "rate": round(completed / duration, 3) if duration > 0 else 0.0,
+        "status": {code: count for code, count in codes.items() if code.isdigit()},
+        "errors": summary.counts(f"{owner}.errors"),
+        "response_ms": _times(summary.histogram("response", scenario)),
+        "service_ms": _times(summary.histogram("service", scenario)),
+        "send_lag_ms": None if closed else _times(lag, LAG_STATISTICS),
+        "received_bytes": summary.count(f"{owner}.received"),
+    }
+
+
+def _times(histogram: Histogram, names: Sequence[str] = STATISTICS) -> dict[str, Time]:
+    """Statistics of a distribution, by name."""
+    found: dict[str, Time] = {}
+    for name in names:
+        if name == "mean":
+            found[name] = _milliseconds(histogram.mean)
+        elif name == "max":
+            found[name] = _milliseconds(histogram.max, histogram.censored > 0)
+        elif histogram.is_known(SHARES[name]):
+            value = histogram.percentile(SHARES[name])
+            found[name] = _milliseconds(value, histogram.is_censored(SHARES[name]))
+        else:
+            found[name] = None
+    return found
+
+
+def _milliseconds(seconds: float | None, at_least: bool = False) -> Time:
+    if seconds is None:
+        return None
+    value = round(seconds * 1000, 3)
+    return {"at_least": value} if at_least else value

@@ -1,0 +1,224 @@
+"""The recorder: writes every tick into a session file as it happens, in a thread of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+
+import msgspec
+
+from loadwatch.core.errors import SessionError
+from loadwatch.core.metric import Catalogue
+from loadwatch.core.tick import HostProcess, Tick
+from loadwatch.session import schema
+from loadwatch.session.blob import Encoder
+
+
+class Recorder:
+    """Records a run from its constructor to `close`; a listener of the bus (`recorder.add`).
+
+    `meta` describes the run (target, plan without secrets, seed): text is stored as it is,
+    anything else as JSON. The file is created at once: SessionError if it exists or cannot be.
+    A second that cannot be written (disk full) is counted in `lost`; the first one is reported to
+    `on_problem`, in the recorder's thread; every later second is tried again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        meta: Mapping[str, object],
+        catalogue: Catalogue,
+        on_problem: Callable[[str], None] | None = None,
+    ) -> None:
+        self.path = path
+        self.lost = 0
+        self.closed = False
+        self._on_problem = on_problem
+        self._writer = _Writer(schema.create(path), catalogue)
+        about = {"format": schema.FORMAT, "loadwatch": version("loadwatch"), "state": "running"}
+        try:
+            self._writer.put_meta({**about, **meta})
+        except sqlite3.Error as error:
+            self._writer.close()
+            raise SessionError(f"{path}: cannot record here: {error}") from None
+        self._queue: SimpleQueue[Tick | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def add(self, tick: Tick) -> None:
+        """Take the next tick; returns at once."""
+        self._queue.put(tick)
+
+    def close(self, result: Mapping[str, object] | None = None) -> None:
+        """Write what is left, and `result`; then the session is one file, marked as ended.
+
+        Only a reader that has the file open at this moment may leave a `-wal` file beside it.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        self._queue.put(None)
+        self._thread.join()
+        end: dict[str, object] = {"state": "ended", "lost": self.lost}
+        try:
+            self._writer.put_meta(end if result is None else {**end, "result": result})
+        except sqlite3.Error as error:
+            self._report(error)
+        finally:
+            self._writer.close()
+
+    def _write(self) -> None:
+        while (tick := self._queue.get()) is not None:
+            try:
+                self._writer.put(tick)
+            except Exception as error:  # whatever it is, the next second is tried
+                self._writer.forget()
+                self.lost += 1
+                self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if self._on_problem is not None:
+            self._on_problem(f"recording to {self.path}: {error}")
+            self._on_problem = None
+
+
+class _Writer:
+    """Puts ticks into the tables, one transaction each; remembers which ids it has given."""
+
+    def __init__(self, db: sqlite3.Connection, catalogue: Catalogue) -> None:
+        self._db = db
+        self._catalogue = catalogue
+        self._encoder = Encoder()
+        self._begun = False
+        self._metrics: dict[str, int] = {}
+        self._identities: dict[str, dict[tuple[object, ...], int]] = {}
+
+    def put_meta(self, meta: Mapping[str, object]) -> None:
+        """Set entries of `meta`."""
+        texts = {
+            key: value if isinstance(value, str) else _json(value) for key, value in meta.items()
+        }
+        with self._db as db:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", texts.items())
+
+    def put(self, tick: Tick) -> None:
+        """Write one tick, whole or not at all."""
+        if not self._begun:
+            start = tick.time - tick.second
+            iso = datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds")
+            self.put_meta({"started": iso.replace("+00:00", "Z"), "started_unix": start})
+            self._begun = True
+        second = tick.second
+        with self._db as db:
+            db.execute(
+                "INSERT INTO tick VALUES (?, ?, ?, ?, ?)",
+                (second, tick.time, tick.step, tick.mark, _json(tick.rates)),
+            )
+            db.executemany(
+                "INSERT INTO sample VALUES (?, ?, ?)",
+                [
+                    (second, self._metric(key), float(value))
+                    for key, value in tick.values.items()
+                    if value == value  # a NaN would say what an absent key says
+                ],
+            )
+            db.executemany(
+                "INSERT INTO histogram VALUES (?, ?, ?, ?)",
+                [
+                    (second, scenario, kind, self._encoder.encode(counts))
+                    for (scenario, kind), counts in tick.histograms.items()
+                    if counts
+                ],
+            )
+            db.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?)", self._frame_rows(tick))
+            db.executemany(
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (second, place, event.at, event.kind, event.host, event.text)
+                    for place, event in enumerate(tick.events)
+                ],
+            )
+
+    def forget(self) -> None:
+        """Give up the ids given: a transaction that failed has taken some of them back."""
+        self._metrics.clear()
+        self._identities.clear()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self._db.execute("PRAGMA busy_timeout = 200")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Out of WAL mode, a reader needs no file of its own beside this one.
+            self._db.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error:
+            pass  # a reader has it open: all is committed, and SQLite reads both files as one
+        self._db.close()
+
+    def _metric(self, key: str) -> int:
+        known = self._metrics.get(key)
+        if known is None:
+            metric = self._catalogue.of(key)
+            self._db.execute(
+                "INSERT OR IGNORE INTO metric (key, unit, label, kind, better, position)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    key,
+                    metric.unit.name.lower(),
+                    metric.label,
+                    metric.kind,
+                    metric.better,
+                    self._position(key),
+                ),
+            )
+            row = self._db.execute("SELECT id FROM metric WHERE key = ?", (key,)).fetchone()
+            known = self._metrics[key] = int(row[0])
+        return known
+
+    def _position(self, key: str) -> int:
+        """The key's place among the declared metrics."""
+        return next(
+            position
+            for position, metric in enumerate(self._catalogue)
+            if fnmatchcase(key, metric.key) and key.count(".") == metric.key.count(".")
+        )
+
+    def _frame_rows(self, tick: Tick) -> list[tuple[object, ...]]:
+        """The rows of `frame`; processes that were not in their host's last frame get an identity.
+
+        Only the last frame is remembered: servers that fork for every request would else fill the
+        memory.
+        """
+        last = self._identities
+        hosts = dict.fromkeys(row.host for row in tick.processes)
+        self._identities = last | {host: {} for host in hosts}
+        rows: list[tuple[object, ...]] = []
+        for place, row in enumerate(tick.processes):
+            who = _identity(row)
+            known = self._identities[row.host].get(who) or last.get(row.host, {}).get(who)
+            if known is None:
+                known = self._db.execute(
+                    "INSERT INTO identity (host, pid, user, command, groups)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    who,
+                ).lastrowid
+                assert known is not None
+            self._identities[row.host][who] = known
+            process = row.process
+            rows.append((tick.second, place, known, process.state, process.rss, process.cpu))
+        return rows
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _identity(row: HostProcess) -> tuple[object, ...]:
+    process = row.process
+    return row.host, process.pid, process.user, process.command, " ".join(row.groups)
