@@ -169,10 +169,11 @@ class ClosedLoop:
         self._until = at
 
     def _fire(self) -> None:
+        now = self._clock()
         if not self._on:
             self._waiting += 1
-        elif not self.over:
-            now = self._last = self._clock()
+        elif self._left > 0 and now < self._until:
+            self._last = now
             self._left -= 1
             self._wire.fire(self._turn(), now, now)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 import time
@@ -35,6 +36,8 @@ class Connection(asyncio.Protocol):
         "keep",
         "parser",
         "sent",
+        "socket",
+        "status",
         "stream",
         "transport",
         "used",
@@ -49,9 +52,11 @@ class Connection(asyncio.Protocol):
         self.stream: Stream | None = None
         self.due = self.sent = 0.0
         self.head: bytes | None = None
+        self.socket = -1
         self.alive = True
         self.done = False
         self.keep = False
+        self.status = 0
         self.used = False
 
     def write(self) -> None:
@@ -59,12 +64,26 @@ class Connection(asyncio.Protocol):
         stream, transport = self.stream, self.transport
         assert stream is not None and transport is not None
         stream.bucket.sent += 1
-        transport.write(stream.request)
+        request = stream.request
+        # At once, not at the end of the loop's turn as the transport would: the server can begin
+        # while we go on. A closing transport's descriptor may already be somebody else's.
+        if self.socket >= 0 and not transport.is_closing():
+            try:
+                written = os.write(self.socket, request)
+            except OSError:
+                written = 0
+            if written == len(request):
+                return
+            self.socket = -1  # from here on the transport alone, which keeps the order
+            request = request[written:]
+        transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is up; its first request goes out."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class, by shape
         self.attempt = None
+        if self.wire.plain:
+            self.socket = self.transport.get_extra_info("socket").fileno()
         if self.stream is None:
             self.wire.discard(self)
         else:
@@ -77,8 +96,18 @@ class Connection(asyncio.Protocol):
             # Nothing was asked: a goodbye such as 408, or a server that talks out of turn.
             self.wire.discard(self)
             return
-        stream.bucket.received += len(data)
+        size = len(data)
+        stream.bucket.received += size
         if self.head is None:
+            repeat = stream.repeat
+            if (
+                repeat is not None
+                and size == repeat.size
+                and data.startswith(repeat.before)
+                and data.startswith(repeat.after, repeat.resume)
+            ):
+                self.wire.answered(self, repeat.status, True)
+                return
             self.head = data
         elif _HEAD_END not in self.head and len(self.head) < _LONGEST_HEAD:
             self.head += data
@@ -88,12 +117,15 @@ class Connection(asyncio.Protocol):
             self.wire.failed(self, "protocol")
             return
         if self.done:
-            self.wire.answered(self, self.keep)
+            if stream.lessons and self.keep and self.head is data:
+                stream.learn(data, self.status)
+            self.wire.answered(self, self.status, self.keep)
 
     def on_message_complete(self) -> None:
         """httptools: the end of a response, or of an interim one (1xx), which is passed over."""
         parser = self.parser
-        if parser.get_status_code() >= 200:
+        self.status = parser.get_status_code()
+        if self.status >= 200:
             self.done = True
             self.keep = parser.should_keep_alive()  # only known in here
 
@@ -135,6 +167,7 @@ class Wire:
         self._host = host
         self._port = port
         self._tls = tls
+        self.plain = tls is None
         self._timeout = timeout
         self._limit = limit
         self._keep_alive = keep_alive
@@ -176,16 +209,14 @@ class Wire:
             connection.write()
         return True
 
-    def answered(self, connection: Connection, keep: bool) -> None:
+    def answered(self, connection: Connection, status: int, keep: bool) -> None:
         """A response is complete: account for it, and keep or close its connection."""
         stream = connection.stream
         assert stream is not None
         now = time.monotonic()
         connection.stream = None
         del self._open[connection]
-        stream.answered(
-            connection.parser.get_status_code(), now - connection.due, now - connection.sent
-        )
+        stream.answered(status, now - connection.due, now - connection.sent)
         if keep and self._keep_alive and connection.alive:
             self._idle.append(connection)
         else:
@@ -209,7 +240,7 @@ class Wire:
         """The server closed with a request open: an end, a stale connection, or a reset."""
         if connection.head is not None:
             if connection.delimited_by_close():
-                self.answered(connection, keep=False)
+                self.answered(connection, connection.parser.get_status_code(), keep=False)
             else:
                 self.failed(connection, "reset")
         elif connection.used:
