@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 THRESHOLD_FAILED = 99
 
+FAREWELL = 1.0
+"""Seconds that open requests may take when the dashboard is left."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Usage errors as one line, in the words of the plan's errors."""
@@ -290,6 +293,7 @@ def _dashboard(
                 raise app.failure
         finally:
             run.finish()
+            await run.wait(FAREWELL)
             await run.close()
         return run
 

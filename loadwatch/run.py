@@ -153,6 +153,7 @@ class Run:
 
     def finish(self) -> None:
         """Stop firing now; open requests run out, then `wait` returns."""
+        self._endless = False
         if self._origin is None:
             self._ended.set()
             return
@@ -161,9 +162,13 @@ class Run:
             self.duration = max(0.0, now - self._origin)
             self._fleet.finish(now)
 
-    async def wait(self) -> None:
-        """Return when all was fired and every open request has ended."""
-        await self._ended.wait()
+    async def wait(self, patience: float | None = None) -> None:
+        """Return when all was fired and every open request has ended, or after `patience` s."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._ended.wait()
+        except TimeoutError:
+            pass
 
     async def close(self) -> None:
         """End everything this run started: workers, connections, threads; close the session.
@@ -182,6 +187,8 @@ class Run:
         await asyncio.gather(*(asyncio.to_thread(monitor.join, 5.0) for monitor in self._monitors))
         if not self._recorder.closed:
             await asyncio.to_thread(self._recorder.close, self.result())
+            if self._origin is None:
+                self._session.unlink()  # nothing was fired: there is nothing to keep
 
     # -- seconds -----------------------------------------------------------------------------
 

@@ -332,6 +332,7 @@ def test_a_host_that_cannot_be_watched_is_exit_code_3(site: str, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 3
     assert "host 127-0-0-1" in done.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []  # a run that never began leaves no session
 
 
 def test_the_dashboard_wants_a_terminal(site: str, tmp_path: Path) -> None:
