@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import Histogram
 from loadwatch.load.generator import ClosedLoop
 from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
-from loadwatch.load.wire import Wire
+from loadwatch.load.wire import Connection, Wire
 from tests.certificates import make_certificate
 from tests.servers import OK, Behaviour, answering, endless, hanging, resetting, serving
 
@@ -238,3 +241,69 @@ async def test_a_closed_loop_holds_and_goes_on() -> None:
         while wire.open:
             await asyncio.sleep(0.001)
         wire.close()
+
+
+class SilentTransport(asyncio.Transport):
+    """Takes what is written and goes nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return _NoSocket
+
+    def is_closing(self) -> bool:
+        return True  # so that nothing is written to a descriptor
+
+    def write(self, data: object) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class _NoSocket:
+    @staticmethod
+    def fileno() -> int:
+        return -1
+
+
+RESPONSES = st.sampled_from(
+    [OK, CHUNKED, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.0 200 K\r\n\r\n"]
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(RESPONSES | st.binary(max_size=60), max_size=6).map(b"".join),
+    st.lists(st.integers(0, 400), max_size=12),
+)
+def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int]) -> None:
+    """Whatever a server sends: each request ends once, or is still open for its timeout."""
+
+    async def feed() -> None:
+        wire = Wire("127.0.0.1", 80, None, 5, 10)
+        stream = Stream("home", b"GET / HTTP/1.1\r\n\r\n")
+        edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+        connection = Connection(wire)
+        connection.transport = transport = SilentTransport()
+        wire._idle = [connection]
+        fired = 0
+        for begin, end in itertools.pairwise(edges):
+            if wire._idle:
+                wire.fire(stream, 0.0, 0.0)
+                fired += 1
+            if not transport.aborted:
+                connection.data_received(data[begin:end])
+        connection.connection_lost(None)
+        for other in wire._open:
+            assert other is not connection  # the connection is gone: its request ended, or retried
+        bucket = stream.bucket
+        ended = bucket.completed + sum(bucket.errors.values())
+        assert ended + wire.open == fired == bucket.offered
+        assert stream.open == wire.open
+        assert fired > 0 or not data
+        wire.close()
+
+    asyncio.run(feed())
