@@ -1,0 +1,106 @@
+"""The pages of the site: what is shown under which path."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import time
+from collections.abc import Callable
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+
+from loadwatch.demo.data import Database
+from loadwatch.demo.exchange import Request, Response, refusal
+
+_TEMPLATES = {
+    file.stem: Template(file.read_text(encoding="utf-8"))
+    for file in Path(__file__).with_name("templates").glob("*.html")
+}
+_SESSION = re.compile(r"(?:^|;\s*)sessionid=([0-9A-Za-z]+)(?:;|$)")
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:,|$|;\s*q=(?!0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE)
+_GZIP_LEVEL = 6
+
+
+class Pages:
+    """Answers requests from `database`; walls with few queries if `optimised`.
+
+    `compress`: with gzip, where the client accepts it.
+    """
+
+    def __init__(self, database: Database, optimised: bool, compress: bool) -> None:
+        self._database = database
+        self._wall_items = database.wall_joined if optimised else database.wall
+        self._compress = compress
+        self._routes: tuple[tuple[re.Pattern[str], Callable[..., Response]], ...] = (
+            (re.compile(r"/"), self._home),
+            (re.compile(r"/wall/([0-9]{1,9})/"), self._wall),
+            (re.compile(r"/login/"), self._login),
+        )
+
+    def answer(self, request: Request) -> bytes:
+        """The whole response. Its Server-Timing says what it cost, in ms and in queries."""
+        begin = time.perf_counter()
+        database = self._database
+        database.queries, database.seconds = 0, 0.0
+        response = self._page(request)
+        if self._compress:
+            response = _compressed(response, request.accept_encoding)
+        cost = (
+            f"queue;dur={request.queued * 1e3:.2f}, "
+            f"app;dur={(time.perf_counter() - begin) * 1e3:.2f}, "
+            f'db;dur={database.seconds * 1e3:.2f};desc="{database.queries} queries"'
+        )
+        response = response._replace(headers=(*response.headers, ("Server-Timing", cost)))
+        return response.encode(request.keep_alive, request.method == "HEAD")
+
+    def _page(self, request: Request) -> Response:
+        for pattern, page in self._routes:
+            if match := pattern.fullmatch(request.path):
+                return page(request, *match.groups())
+        return refusal(HTTPStatus.NOT_FOUND)
+
+    def _home(self, request: Request) -> Response:
+        newest = (
+            _fill("newest", author=author, posted=posted, text=text)
+            for author, posted, text in self._database.newest()
+        )
+        people = (_fill("person", number=user, name=name) for user, name in self._database.users())
+        return _document("Hey!", "home", items="".join(newest), people="".join(people))
+
+    def _wall(self, request: Request, number: str) -> Response:
+        session = _SESSION.search(request.cookie)
+        if session is None or not self._database.has_session(session[1]):
+            return Response(HTTPStatus.FOUND, headers=(("Location", "/login/"),))
+        owner = self._database.name(int(number))
+        if owner is None:
+            return refusal(HTTPStatus.NOT_FOUND)
+        items = [
+            _fill("item", number=position, **item._asdict())
+            for position, item in enumerate(self._wall_items(int(number)), start=1)
+        ]
+        return _document(f"{owner}'s wall", "wall", count=str(len(items)), items="".join(items))
+
+    def _login(self, request: Request) -> Response:
+        return _document("Please log in", "login")
+
+
+def _fill(template: str, **values: object) -> str:
+    """`template` with `values` as text."""
+    return _TEMPLATES[template].substitute({k: escape(str(v)) for k, v in values.items()})
+
+
+def _document(title: str, template: str, **markup: str) -> Response:
+    """A whole page: `template` filled with `markup`, inside the layout."""
+    content = _TEMPLATES[template].substitute(markup)
+    page = _TEMPLATES["layout"].substitute(title=escape(title), content=content)
+    return Response(HTTPStatus.OK, page.encode())
+
+
+def _compressed(response: Response, accept_encoding: str) -> Response:
+    headers = (*response.headers, ("Vary", "Accept-Encoding"))
+    if not response.body or not _GZIP.search(accept_encoding):
+        return response._replace(headers=headers)
+    body = gzip.compress(response.body, _GZIP_LEVEL, mtime=0)
+    return Response(response.status, body, (*headers, ("Content-Encoding", "gzip")))
