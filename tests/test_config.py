@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch import config
+from loadwatch.analysis.thresholds import parse
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Group, Scenario
+from loadwatch.run import catalogue
 
 TARGET = '[target]\nurl = "http://127.0.0.1:8000"\n'
 HOME = '[[scenario]]\nname = "home"\n'
@@ -212,3 +214,11 @@ def test_a_header_from_a_missing_file_is_a_plan_error() -> None:
     plan = decode(TARGET + HOME + 'headers = { Cookie = "@/no/such/file" }')
     with pytest.raises(PlanError, match=r"headers.Cookie: cannot read /no/such/file"):
         config.fill_in(plan)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parent.parent.glob("configs/*.toml")), ids=lambda path: path.name
+)
+def test_the_plans_that_we_ship_are_plans(path: Path) -> None:
+    plan = config.load_plan(path)
+    parse(plan, catalogue())

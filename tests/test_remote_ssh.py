@@ -1,0 +1,474 @@
+"""Against a real sshd: keys, passwords, host keys, and that nothing is left on the server."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadwatch.core.errors import HostError
+from loadwatch.core.plan import Host
+from loadwatch.remote import HostMonitor, needs_secret
+from loadwatch.remote.connection import connect
+from loadwatch.remote.guard import BEAT, command
+from loadwatch.remote.knownhosts import fingerprint
+from loadwatch.remote.link import LinkError
+from loadwatch.remote.sshconfig import resolve
+from tests.sshd import (
+    MARK,
+    PASSPHRASE,
+    Sshd,
+    Start,
+    eventually,
+    find,
+    keygen,
+    marked,
+    require,
+    sshd,
+    start_sshd,
+)
+from tests.test_remote_monitor import Sink
+
+__all__ = ["sshd", "start_sshd"]  # the fixtures
+
+WEB = Host("web", "web")
+NONCE = "0123456789abcdef"
+
+
+def watch(host: Host = WEB, secret: str | None = None) -> tuple[HostMonitor, Sink]:
+    sink = Sink()
+    monitor = HostMonitor(host, sink, secret)
+    monitor.start()
+    return monitor, sink
+
+
+def story(sink: Sink) -> list[str]:
+    """The states gone through; a machine that is busy may fall silent in between."""
+    steps = [state for state in sink.states if state != "silent"]
+    return [state for i, state in enumerate(steps) if i == 0 or steps[i - 1] != state]
+
+
+def delivers_all(sink: Sink) -> bool:
+    return eventually(lambda: sink.statuses and sink.statuses[-1].probes == ("top", "vmstat"))
+
+
+def end(monitor: HostMonitor, server: Sshd | None = None) -> None:
+    monitor.stop()
+    assert monitor.join(20)
+    if server is not None:
+        assert eventually(lambda: not server.leftovers()), server.leftovers()
+
+
+# -- what is measured ----------------------------------------------------------------------------
+
+
+def test_a_server_is_watched_and_nothing_is_left_there(sshd: Sshd) -> None:
+    assert needs_secret(WEB) is None
+    monitor, sink = watch()
+    assert delivers_all(sink)
+    running = " ".join(sshd.leftovers().values())
+    assert "top -b -d 1 -w 300" in running and "vmstat 1" in running
+    end(monitor, sshd)
+    assert story(sink) == ["connecting", "live", "stopped"]
+    by_probe = {reading.probe: reading for reading in sink.readings}
+    assert by_probe["vmstat"].values["cpu.count"] == os.cpu_count()
+    assert by_probe["vmstat"].values["memory.free"] > 0
+    pids = {process.pid for process in by_probe["top"].processes or ()}
+    assert os.getpid() in pids
+
+
+def test_this_machine_is_watched_by_the_same_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("top", "vmstat")
+    token = secrets.token_hex(8)
+    monkeypatch.setenv(MARK, token)
+    monitor, sink = watch(Host("here", "local"))
+    assert delivers_all(sink)
+    end(monitor)
+    assert eventually(lambda: not marked(f"{MARK}={token}"))
+    assert story(sink) == ["connecting", "live", "stopped"]
+    assert {reading.host for reading in sink.readings} == {"here"}
+
+
+def test_what_a_login_prints_first_is_no_output(start_sshd: Start) -> None:
+    server = start_sshd()
+    (server.login_home / ".bashrc").write_text(
+        "echo Welcome; printf 'no newline'; echo noise >&2; cd /; export LC_ALL=de_DE.UTF-8\n"
+    )
+    monitor, sink = watch()
+    assert delivers_all(sink)
+    end(monitor, server)
+    assert all(reading.skipped == 0 for reading in sink.readings)
+
+
+# -- nothing outlives us -------------------------------------------------------------------------
+
+CLIENT = """
+import sys, time
+from loadwatch.core.plan import Host
+from loadwatch.remote import HostMonitor
+def sink(item):
+    if getattr(item, "probes", ()) == ("top", "vmstat"):
+        print("live", flush=True)
+HostMonitor(Host("web", sys.argv[1]), sink).start()
+time.sleep(300)
+"""
+
+
+def test_a_killed_client_leaves_nothing_on_the_server(sshd: Sshd) -> None:
+    with subprocess.Popen([sys.executable, "-c", CLIENT, "web"], stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"live\n"
+        assert sshd.leftovers()
+        client.send_signal(signal.SIGKILL)
+    assert eventually(lambda: not sshd.leftovers()), sshd.leftovers()
+
+
+def test_a_killed_client_leaves_nothing_on_its_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("top", "vmstat")
+    token = secrets.token_hex(8)
+    monkeypatch.setenv(MARK, token)
+    with subprocess.Popen(
+        [sys.executable, "-c", CLIENT, "local"], stdout=subprocess.PIPE
+    ) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"live\n"
+        client.send_signal(signal.SIGKILL)
+    assert eventually(lambda: not marked(f"{MARK}={token}"))
+
+
+def test_a_silent_client_leaves_nothing(sshd: Sshd) -> None:
+    link = connect(resolve("web"))
+    stream = link.open(command("vmstat", "exec vmstat 1", NONCE, lease=1))
+    stream.write(BEAT)
+    assert eventually(lambda: b"procs" in (stream.read(1.0) or b""))
+    assert sshd.leftovers()
+    assert eventually(lambda: stream.read(1.0) == b"")  # the server's end of it
+    assert eventually(lambda: not sshd.leftovers())
+    link.close()
+
+
+def test_the_end_of_a_tool_is_seen_on_a_connection_that_lives(sshd: Sshd) -> None:
+    link = connect(resolve("web"))
+    stream = link.open(command("vmstat", "exec vmstat --nonsense", NONCE))
+    output = b""
+    while (data := stream.read(1.0)) != b"":
+        output += data or b""
+    assert output == f"LW1 {NONCE} ready\n".encode()
+    assert stream.complaints[0].startswith("vmstat: unrecognized option")
+    stream.close()
+    assert eventually(lambda: not sshd.leftovers())
+    assert link.open(command("vmstat", "exec vmstat 1", NONCE)).read(5.0)
+    link.close()
+    assert eventually(lambda: not sshd.leftovers())
+
+
+def test_a_tool_that_complains_a_lot_does_not_stall_its_own_output(sshd: Sshd) -> None:
+    link = connect(resolve("web"))
+    # More complaints than the window that they share with the output takes.
+    flood = "dd if=/dev/zero bs=1M count=4 >&2 2>/dev/null; echo done"
+    stream = link.open(command("dd", flood, NONCE))
+    output = b""
+    while (data := stream.read(1.0)) != b"":
+        output += data or b""
+    assert output.endswith(b"done\n")
+    link.close()
+
+
+# -- connections that break ----------------------------------------------------------------------
+
+
+def test_a_dropped_connection_is_told_and_mended(sshd: Sshd) -> None:
+    monitor, sink = watch()
+    assert delivers_all(sink)
+    sshd.drop()
+    assert sink.reaches("lost", "connection lost; trying again")
+    assert delivers_all(sink)
+    end(monitor, sshd)
+    assert story(sink) == ["connecting", "live", "lost", "live", "stopped"]
+    assert sink.statuses[-1].gaps >= 1
+
+
+def test_a_server_that_comes_late_is_waited_for(sshd: Sshd) -> None:
+    sshd.stop()
+    monitor, sink = watch()
+    assert sink.reaches("lost", "connection refused; trying again in 1 s")
+    sshd.start()
+    assert delivers_all(sink)
+    end(monitor, sshd)
+
+
+def test_a_host_that_does_not_exist(sshd: Sshd) -> None:
+    with pytest.raises(LinkError, match="cannot resolve nowhere"):
+        connect(resolve("me@nowhere.invalid"))
+
+
+def test_a_server_that_speaks_something_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 1000)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(LinkError, match=r"me@127\.0\.0\.1"):
+            connect(resolve(f"me@127.0.0.1:{server.getsockname()[1]}"))
+        answering.join()
+
+
+# -- host keys -----------------------------------------------------------------------------------
+
+
+def key_of(path: Path) -> str:
+    return fingerprint(base64.b64decode(path.with_suffix(".pub").read_text().split()[1]))
+
+
+def test_an_unknown_host_key_is_refused_with_what_to_do(sshd: Sshd) -> None:
+    sshd.known_hosts.unlink()
+    monitor, sink = watch()
+    assert sink.reaches("failed")
+    assert monitor.join(20)
+    detail = sink.statuses[-1].detail
+    assert (
+        f"unknown host key of [127.0.0.1]:{sshd.port}: ssh-ed25519 {key_of(sshd.host_key)}"
+        in detail
+    )
+    assert "`ssh web`" in detail
+    assert "\n" not in detail
+    assert not sshd.known_hosts.exists()  # nothing is written
+    assert not sshd.leftovers()
+
+
+def test_a_changed_host_key_never_connects(sshd: Sshd) -> None:
+    sshd.trust(keygen(sshd.directory / "other"))
+    before = sshd.known_hosts.read_text()
+    monitor, sink = watch()
+    assert sink.reaches("failed", "CHANGED host key")
+    assert monitor.join(20)
+    detail = sink.statuses[-1].detail
+    assert key_of(sshd.host_key) in detail and f"{sshd.known_hosts}:1" in detail
+    assert sshd.known_hosts.read_text() == before
+    assert "Accepted" not in sshd.log
+
+
+def test_a_host_key_that_changes_while_watching_ends_it(sshd: Sshd) -> None:
+    monitor, sink = watch()
+    assert delivers_all(sink)
+    sshd.stop()
+    sshd.host_key = keygen(sshd.directory / "other")
+    sshd.start()
+    assert sink.reaches("failed", "CHANGED host key")
+    assert monitor.join(20)
+    assert story(sink) == ["connecting", "live", "lost", "failed"]
+
+
+def test_a_revoked_host_key_is_refused(sshd: Sshd) -> None:
+    with sshd.known_hosts.open("a") as file:
+        file.write("@revoked * " + sshd.host_key.with_suffix(".pub").read_text())
+    with pytest.raises(HostError, match="revoked host key"):
+        connect(resolve("web"))
+
+
+def test_a_known_key_of_another_type_is_asked_for_first(start_sshd: Start) -> None:
+    server = start_sshd()
+    rsa = keygen(server.directory / "rsa", "", "-t", "rsa", "-b", "2048")
+    server.stop()
+    server.options = f"HostKey {rsa}\n"
+    server.start()
+    server.trust(rsa)
+    connect(resolve("web")).close()
+
+
+# -- logins --------------------------------------------------------------------------------------
+
+
+def test_a_refused_key_is_named_and_not_tried_again(sshd: Sshd) -> None:
+    (sshd.directory / "authorized_keys").write_text("")
+    monitor, sink = watch()
+    assert sink.reaches("failed", "login refused; tried ")
+    assert monitor.join(20)
+    detail = sink.statuses[-1].detail
+    assert f"{sshd.user}@127.0.0.1:{sshd.port}" in detail and str(sshd.key) in detail
+    assert sshd.log.count("Failed publickey") <= 1
+
+
+def test_a_server_that_hangs_up_on_a_refused_key_is_not_tried_again(start_sshd: Start) -> None:
+    server = start_sshd(options="MaxAuthTries 1\n")
+    (server.directory / "authorized_keys").write_text("")
+    monitor, sink = watch()
+    assert sink.reaches("failed", f"hung up on while trying {server.key}")
+    assert monitor.join(20)
+    assert server.log.count("Too many authentication failures") <= 1
+
+
+def test_no_key_at_all_is_said_without_trying(sshd: Sshd) -> None:
+    sshd.key.unlink()
+    assert needs_secret(WEB) == f"Password of {sshd.user}@127.0.0.1:{sshd.port}"
+    with pytest.raises(HostError, match="no key and no password to try; --ask-password"):
+        connect(resolve("web"))
+
+
+def test_a_passphrase_opens_its_key_and_is_not_sent(sshd: Sshd) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", PASSPHRASE, "-f", sshd.key], check=True)
+    prompt = needs_secret(WEB)
+    assert prompt is not None and str(sshd.key) in prompt
+    connect(resolve("web"), PASSPHRASE).close()
+    with pytest.raises(HostError, match=r"tried password.*needs a passphrase"):
+        connect(resolve("web"), "wrong")
+
+
+def test_an_agent_is_used_and_not_forwarded(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("ssh-agent", "ssh-add")
+    place = sshd.directory / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as agent:
+        assert eventually(place.exists)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+        subprocess.run(["ssh-add", "-q", sshd.key], check=True, capture_output=True)
+        sshd.key.unlink()
+        link = connect(resolve("web"))
+        stream = link.open(command("env", "exec env", NONCE))
+        output = b""
+        while (data := stream.read(1.0)) != b"":
+            output += data or b""
+        link.close()
+        agent.terminate()
+    assert MARK.encode() in output
+    assert b"SSH_AUTH_SOCK" not in output
+
+
+@pytest.fixture
+def account() -> Iterator[tuple[str, str]]:
+    """A user with a password, for as long as the test: name and password."""
+    if os.geteuid() != 0 or not find("useradd"):
+        verdict = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        verdict("a login with a password needs a user of its own, which only root can make")
+    name, password = f"lw-{secrets.token_hex(4)}", secrets.token_hex(8)
+    subprocess.run(["useradd", "-M", "-d", "/", "-s", "/bin/sh", name], check=True)
+    try:
+        subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
+        yield name, password
+    finally:
+        subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
+
+
+def test_passwords(account: tuple[str, str], start_sshd: Start) -> None:
+    name, password = account
+    server = start_sshd(user=name, options="PasswordAuthentication yes\n")
+    server.key.unlink()
+    assert needs_secret(WEB) == f"Password of {name}@127.0.0.1:{server.port}"
+
+    monitor, sink = watch(secret="wrong")
+    assert sink.reaches("failed", "login refused; tried password")
+    assert monitor.join(20)
+    assert "wrong" not in repr(sink.statuses)
+    assert server.log.count("Failed password") == 1  # no storm
+
+    monitor, sink = watch(secret=password)
+    assert delivers_all(sink)
+    end(monitor, server)
+
+
+def test_keys_first_then_the_password(account: tuple[str, str], start_sshd: Start) -> None:
+    name, password = account
+    server = start_sshd(user=name, options="PasswordAuthentication yes\n")
+    connect(resolve("web"), password).close()  # the key is not accepted for this user
+    with pytest.raises(HostError, match=r"tried .*id_ed25519, password$"):
+        connect(resolve("web"), "wrong")
+    assert server.log.count("Accepted password") == 1
+
+
+# -- tools that are missing ----------------------------------------------------------------------
+
+
+def tools(directory: Path, *names: str) -> str:
+    """A PATH that has these tools only."""
+    directory.mkdir()
+    for name in names:
+        place = find(name)
+        assert place is not None
+        (directory / name).symlink_to(place)
+    return str(directory)
+
+
+def test_a_server_without_vmstat_is_watched_by_top(start_sshd: Start, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin", "sh", "sleep", "top")
+    server = start_sshd(environment={"PATH": path})
+    monitor, sink = watch()
+    assert sink.reaches("live", "vmstat is not on the login's PATH: apt install procps")
+    assert sink.statuses[-1].probes == ("top",)
+    end(monitor, server)
+
+
+def test_a_server_without_both_has_failed(start_sshd: Start, tmp_path: Path) -> None:
+    server = start_sshd(environment={"PATH": tools(tmp_path / "bin", "sh", "sleep")})
+    monitor, sink = watch()
+    assert sink.reaches("failed", "top is not on the login's PATH")
+    assert monitor.join(20)
+    assert "vmstat is not on the login's PATH" in sink.statuses[-1].detail
+    assert eventually(lambda: not server.leftovers())
+
+
+def test_tools_are_found_on_the_logins_path(start_sshd: Start, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin", "sh", "sleep", "top", "getconf")
+    script = tmp_path / "bin" / "vmstat"
+    script.write_text(
+        "#!/bin/sh\necho r b swpd us sy id\nwhile echo 1 0 0 7 7 7; do sleep 1; done\n"
+    )
+    script.chmod(0o755)
+    server = start_sshd(environment={"PATH": path})
+    monitor, sink = watch()
+    assert delivers_all(sink)
+    end(monitor, server)
+    assert any(reading.values.get("cpu.us") == 7 for reading in sink.readings)
+
+
+def test_a_login_that_runs_no_commands_has_failed(start_sshd: Start) -> None:
+    start_sshd(options="ForceCommand echo This account is closed.\n")
+    monitor, sink = watch()
+    assert sink.reaches("failed", "the login runs no commands: This account is closed.")
+    assert monitor.join(20)
+
+
+def test_a_server_with_room_for_one_session_streams_what_it_can(start_sshd: Start) -> None:
+    server = start_sshd(options="MaxSessions 1\n")
+    monitor, sink = watch()
+    assert sink.reaches("live", "the server allows no session")
+    end(monitor, server)
+
+
+# -- nothing on the terminal ---------------------------------------------------------------------
+
+
+def test_no_log_reaches_the_terminal(sshd: Sshd) -> None:
+    code = (
+        "from loadwatch.remote.connection import connect\n"
+        "from loadwatch.remote.sshconfig import resolve\n"
+        "import os, time\n"
+        "link = connect(resolve('web'))\n"
+        "print('connected', flush=True)\n"
+        "input()\n"
+        "try: link.open('true')\n"
+        "except Exception as failure: print(failure)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdin and client.stdout and client.stderr
+        assert client.stdout.readline() == "connected\n"
+        sshd.drop()
+        output, errors = client.communicate("\n", 30)
+    assert output and not errors
