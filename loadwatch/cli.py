@@ -283,7 +283,7 @@ def _dashboard(
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch run` does without")
 
-    async def show() -> Run:
+    async def show() -> tuple[Run, int]:
         run = Run(plan, session, secrets, duration, endless=True)
         try:
             app = LoadwatchApp(run.bus, run.history, run, run.catalogue, startup=run.start)
@@ -295,11 +295,11 @@ def _dashboard(
             run.finish()
             await run.wait(FAREWELL)
             await run.close()
-        return run
+        return run, app.return_code or 0
 
-    run = asyncio.run(show())
+    run, crashed = asyncio.run(show())
     _print_result(run, as_json=False)
-    return _exit_code(run, interrupted=False, threshold_failed=False)
+    return crashed or _exit_code(run, interrupted=False, threshold_failed=False)
 
 
 def _end_on_signals(end: Callable[[], Any]) -> None:

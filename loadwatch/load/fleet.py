@@ -89,7 +89,8 @@ class Fleet:
     def _report(self, worker: _Process, report: messages.Report) -> None:
         match report:
             case messages.Ready():
-                worker.ready.set_result(None)
+                if not worker.ready.done():  # whoever waited may have given up
+                    worker.ready.set_result(None)
             case messages.Failed():
                 if not worker.ready.done():
                     worker.ready.set_exception(PlanError(report.reason))
