@@ -1,0 +1,145 @@
+"""Watches one host for as long as a run lasts, whatever happens to the connection.
+
+Readings and status changes go to a sink, in this monitor's own thread. Nothing here ever raises
+into anything else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from loadwatch.core.errors import HostError, LoadwatchError
+from loadwatch.core.plan import Host
+from loadwatch.core.reading import HostState, HostStatus, Reading
+from loadwatch.remote.backoff import LONGEST, backoff
+from loadwatch.remote.credentials import LOCAL
+from loadwatch.remote.link import Link, LinkError, LoginDropError
+from loadwatch.remote.local import LocalLink
+from loadwatch.remote.probes import all_probes
+from loadwatch.remote.text import clean
+from loadwatch.remote.watch import Clock, Watch
+
+Sink = Callable[[Reading | HostStatus], None]
+Connect = Callable[[Host, str | None], Link]
+
+
+def connect(host: Host, secret: str | None) -> Link:
+    """The link that `host` asks for."""
+    if host.ssh == LOCAL:
+        return LocalLink()
+    # paramiko takes longer to load than the first screen may.
+    from loadwatch.remote import connection, sshconfig
+
+    return connection.connect(sshconfig.resolve(host.ssh), secret)
+
+
+class HostMonitor:
+    """Streams every probe of `host` into `sink`: readings, and a status whenever it changes.
+
+    `secret` is a key file's passphrase or the login's password. `clock` stamps the readings
+    (monotonic, seconds); `link_to` and `delays` are for tests.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        sink: Sink,
+        secret: str | None = None,
+        clock: Clock = time.monotonic,
+        link_to: Connect = connect,
+        delays: Callable[[], Iterator[float]] = backoff,
+    ) -> None:
+        self.status = HostStatus(host.name, "connecting")
+        self._host = host
+        self._sink = sink
+        self._secret = secret
+        self._clock = clock
+        self._link_to = link_to
+        self._delays = delays
+        self._was_live = False
+        self._connecting = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"host {host.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end; returns at once."""
+        self._stopping.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end, at most `timeout` seconds; whether it came.
+
+        A connection that is just being made is not waited for: nothing of ours runs on the host,
+        and its thread ends with the process.
+        """
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        while self._thread.is_alive() and time.monotonic() < until:
+            if self._connecting and self._stopping.is_set():
+                break
+            self._thread.join(0.02)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._report("connecting", f"connecting to {self._host.ssh}")
+            self._keep_watching()
+            self._report("stopped")
+        except LoadwatchError as failure:
+            self._report("failed", str(failure))
+        except Exception as bug:
+            self._report("failed", f"internal error: {bug!r}")
+
+    def _keep_watching(self) -> None:
+        """Connect and watch, again and again; raises what trying again would not mend."""
+        delays = self._delays()
+        while not self._stopping.is_set():
+            began = self._clock()
+            try:
+                self._watch()
+            except LinkError as loss:
+                if isinstance(loss, LoginDropError) and not self._was_live:
+                    raise
+                if self._clock() - began > LONGEST:
+                    delays = self._delays()
+                delay = next(delays)
+                self._report("lost", f"{loss}; trying again in {delay:.0f} s")
+                self._stopping.wait(delay)
+
+    def _watch(self) -> None:
+        self._connecting = True
+        try:
+            link = self._link_to(self._host, self._secret)
+        finally:
+            self._connecting = False
+        watch = Watch(self._host, all_probes(), link, self._clock, self._send, self._report)
+        try:
+            watch.run(self._stopping)
+        except LinkError:
+            raise
+        except HostError as failure:
+            if not self._was_live:
+                raise
+            # A server under load may for a while not start what it started before.
+            raise LinkError(str(failure)) from None
+
+    def _report(self, state: HostState, detail: str = "", probes: tuple[str, ...] = ()) -> None:
+        gaps = self.status.gaps
+        if self.status.state == "live" and state in ("silent", "lost"):
+            gaps += 1
+        self._was_live = self._was_live or state == "live"
+        status = HostStatus(self._host.name, state, clean(detail, 500), probes, gaps)
+        if status != self.status:
+            self.status = status
+            self._send(status)
+
+    def _send(self, item: Reading | HostStatus) -> None:
+        try:
+            self._sink(item)
+        except Exception:
+            # Whoever listened is gone, its event loop closed: nobody is left to be told.
+            self._stopping.set()
