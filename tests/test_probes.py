@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tracemalloc
 from collections.abc import Iterable
 from itertools import pairwise
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Host, Seconds
 from loadwatch.core.reading import Process, Reading
-from loadwatch.remote import host_metrics
+from loadwatch.remote import host_metrics, probes
 from loadwatch.remote.lines import LINE_LIMIT
 from loadwatch.remote.number import number, size
 from loadwatch.remote.probe import Parser, decimal
@@ -522,6 +523,23 @@ def test_probes_are_found_in_their_folder() -> None:
         "exec top -b -d 2.5 -w 300",
         "echo cpus $(getconf _NPROCESSORS_ONLN 2>/dev/null); exec vmstat 1",
     ]
+
+
+def test_a_probe_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uptime.py").write_text(
+        "from dataclasses import replace\n"
+        "from loadwatch.core.metric import Metric, Unit\n"
+        "from loadwatch.remote.probes.vmstat import PROBE as LIKE\n"
+        "PROBE = replace(LIKE, name='uptime', metrics=(Metric('up', Unit.SECONDS, 'Up'),))\n"
+    )
+    monkeypatch.setattr(probes, "__path__", [*probes.__path__, str(tmp_path)])
+    all_probes.cache_clear()
+    try:
+        assert [probe.name for probe in all_probes()] == ["top", "uptime", "vmstat"]
+        assert "up" in {metric.key for metric in host_metrics()}
+    finally:
+        all_probes.cache_clear()
+        sys.modules.pop("loadwatch.remote.probes.uptime", None)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e9, float("nan"), float("inf")])
