@@ -205,6 +205,19 @@ def test_restarts_of_a_group(frames: list[set[int]], restarts: int) -> None:
     assert values["group.g.count"] == len(frames[-1])
 
 
+@pytest.mark.parametrize(
+    ("shown", "name", "belongs"),
+    [
+        ("www-data", "www-data", True),
+        ("www-data", "www", False),
+        ("gunicor+", "gunicorn-app", True),  # top shows seven characters of a long name
+        ("gunicor+", "gunicat", False),
+    ],
+)
+def test_users_of_a_group(shown: str, name: str, belongs: bool) -> None:
+    assert GroupTally(Group("g", user=name)).matches(Process(1, shown, 1, 0, "S", "x")) == belongs
+
+
 def tick(second: int, step: int = 1, **values: float) -> Tick:
     named = {key.replace("__", "."): value for key, value in values.items()}
     return Tick(second, 0.0, step, "", {"home": 1.0}, named)

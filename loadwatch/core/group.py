@@ -23,7 +23,7 @@ class GroupTally:
     def matches(self, process: Process) -> bool:
         """Whether `process` belongs to the group: all given conditions hold."""
         return (
-            (self._user is None or process.user == self._user)
+            (self._user is None or _is_user(process.user, self._user))
             and (self._command is None or self._command.search(process.command) is not None)
             and (self._pids is None or process.pid in self._pids)
         )
@@ -46,3 +46,8 @@ class GroupTally:
             f"{prefix}.cpu": sum(process.cpu for process in members),
             f"{prefix}.restarts": self._restarts,
         }
+
+
+def _is_user(shown: str, name: str) -> bool:
+    """Whether top's USER column means `name`: it cuts long names and ends them with a `+`."""
+    return shown == name or (shown.endswith("+") and name.startswith(shown[:-1]))

@@ -271,5 +271,5 @@ def _tried(refused: list[str], credentials: Credentials) -> str:
     tried = f"tried {', '.join(refused)}" if refused else "there is no key and no password to try"
     if credentials.locked:
         files = ", ".join(str(path) for path in credentials.locked)
-        tried += f"; {files} needs a passphrase"
+        tried += f"; locked by a passphrase: {files}"
     return tried + ("" if credentials.password else "; --ask-password asks for one")
