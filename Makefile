@@ -34,6 +34,7 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev system
 	NEEDS="wrk hey" sh tests/system.sh
 	$(BIN)/python -m benchmarks.closed_loop
+	$(BIN)/python -m benchmarks.closed_loop --tls
 	$(BIN)/python -m benchmarks.open_loop
 	$(BIN)/python -m benchmarks.chart
 

@@ -17,10 +17,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--tls", action="store_true")
     given = parser.parse_args()
     rows, over_wrk, over_hey = [], [], []
-    options = ["--rate", "max", "--connections", str(given.connections)]
-    with nginx() as url:
+    options = ["--rate", "max", "--connections", str(given.connections), "--insecure"]
+    with nginx(tls=given.tls) as url:
         for number in range(1, given.rounds + 1):
             ours = loadwatch(url, *options, "--duration", f"{given.seconds}s")["rate"]
             theirs = wrk(url, given.connections, given.seconds)
@@ -31,7 +32,8 @@ def main() -> None:
                          f"{over_wrk[-1]:.2f}", f"{over_hey[-1]:.2f}"))  # fmt: skip
     rows.append(("median", "", "", "", f"{statistics.median(over_wrk):.2f}",
                  f"{statistics.median(over_hey):.2f}"))  # fmt: skip
-    print(f"Closed loop, {given.connections} keep-alive connections, requests per second\n")
+    over = " over TLS" if given.tls else ""
+    print(f"Closed loop{over}, {given.connections} keep-alive connections, requests per second\n")
     print(table(("round", "loadwatch", "wrk -t1", "hey", "/ wrk", "/ hey"), rows))
 
 

@@ -27,14 +27,14 @@ http {{
   access_log off; keepalive_requests 10000000; default_type text/html;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
   uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "{body}"; }} }}
+  server {{ listen 127.0.0.1:{port}{tls}; location / {{ return 200 "{body}"; }} }}
 }}
 """
 
 
 @contextlib.contextmanager
-def nginx(body: str = "x" * 600) -> Iterator[str]:
-    """One nginx worker on a free loopback port; yields its URL."""
+def nginx(body: str = "x" * 600, tls: bool = False) -> Iterator[str]:
+    """One nginx worker on a free loopback port; yields its URL. Its certificate is self-signed."""
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         sys.exit("needs nginx")
@@ -44,7 +44,10 @@ def nginx(body: str = "x" * 600) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         config = Path(directory, "nginx.conf")
-        config.write_text(NGINX.format(dir=directory, port=port, body=body), encoding="utf-8")
+        how = _certificate(directory) if tls else ""
+        config.write_text(
+            NGINX.format(dir=directory, port=port, body=body, tls=how), encoding="utf-8"
+        )
         server = subprocess.Popen(
             [program, "-c", str(config), "-e", f"{directory}/error.log", "-p", directory]
         )
@@ -54,10 +57,20 @@ def nginx(body: str = "x" * 600) -> Iterator[str]:
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     break
                 time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}/"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{port}/"
         finally:
             server.terminate()
             server.wait(10)
+
+
+def _certificate(directory: str) -> str:
+    """nginx's directives for a certificate made just now."""
+    paths = f"{directory}/certificate.pem", f"{directory}/key.pem"
+    output(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+        "-nodes", "-days", "2", "-subj", "/CN=localhost", "-out", paths[0], "-keyout", paths[1],
+    )  # fmt: skip
+    return f" ssl; ssl_certificate {paths[0]}; ssl_certificate_key {paths[1]}"
 
 
 def output(*command: str) -> str:

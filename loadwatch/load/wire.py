@@ -19,6 +19,7 @@ from typing import cast
 import httptools
 
 from loadwatch.load.stream import Stream
+from loadwatch.load.tls import TlsChannel
 
 _HEAD_END = b"\r\n\r\n"
 _LONGEST_HEAD = 64 * 1024
@@ -328,13 +329,7 @@ class Wire:
         failure: OSError | None = None
         for address in tuple(self._addresses):
             try:
-                await self._loop.create_connection(
-                    lambda: connection,
-                    address,
-                    self._port,
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls else None,
-                )
+                await self._open_to(address, connection)
             except ssl.SSLError:
                 raise
             except OSError as error:
@@ -347,10 +342,22 @@ class Wire:
         assert failure is not None
         raise failure
 
+    async def _open_to(self, address: str, connection: Connection) -> None:
+        if self._tls is None:
+            await self._loop.create_connection(lambda: connection, address, self._port)
+            return
+        channel = TlsChannel(connection, self._tls, self._host)
+        try:
+            await self._loop.create_connection(lambda: channel, address, self._port)
+            await channel.ready
+        except asyncio.CancelledError:
+            channel.abort()
+            raise
+
 
 def _kind(error: OSError | UnicodeError) -> str:
     """The error kind (`core.bucket.ERROR_KINDS`) of a connection that did not come about."""
-    # asyncio aborts a TLS handshake that the server never finishes.
+    # A server that hangs up during the handshake (load.tls).
     if isinstance(error, ssl.SSLError | ConnectionAbortedError):
         return "tls"
     # A name that no resolver could be asked for (idna) raises UnicodeError.
