@@ -8,6 +8,7 @@ STALL * (1 - (1 - p) / f). A closed loop with one connection would see one slow 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 
@@ -16,10 +17,13 @@ import pytest
 from loadwatch.core.bucket import ScenarioBucket, add
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.plan import Load, Plan, Scenario, Target
-from loadwatch.load.arrivals import Arrivals, uniform_phases
+from loadwatch.load.arrivals import Arrivals, poisson_phases, uniform_phases
 from loadwatch.load.fleet import Fleet
 from loadwatch.load.generator import OpenLoop
+from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
+from loadwatch.load.timer import precise_timer
+from loadwatch.load.wire import Wire
 from tests.servers import OK, serving
 from tests.test_generator import VirtualTime
 
@@ -91,3 +95,74 @@ async def test_a_real_server_that_stalls() -> None:
     assert response.total == 200 * seconds
     for share in (0.95, 0.99):
         assert response.percentile(share) == pytest.approx(expected(share, stall, period), abs=0.03)
+
+
+class RecordingStream(Stream):
+    """Keeps every outcome, in the order of completion."""
+
+    def __init__(self, name: str, request: bytes, arrivals: Arrivals) -> None:
+        super().__init__(name, request, arrivals)
+        self.dues: list[float] = []
+        self.responses: list[float] = []
+
+    def answered(self, status: int, response: float, service: float) -> None:
+        self.responses.append(response)
+        super().answered(status, response, service)
+
+
+class DueNotingWire(Wire):
+    """Notes the due instants of what it fires."""
+
+    def fire(self, stream: Stream, due: float, now: float) -> bool:
+        assert isinstance(stream, RecordingStream)
+        stream.dues.append(due)
+        return super().fire(stream, due, now)
+
+
+async def test_every_response_time_follows_the_lindley_recursion() -> None:
+    """Poisson arrivals at a real server with one queue: T = W + S, request by request.
+
+    W of the next request is max(0, T - gap) (Lindley 1952), from the due instants that were fired
+    and the service times that the server measured; only timers and the network come on top.
+    """
+    services: list[float] = []
+    one_at_a_time = asyncio.Lock()
+
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        async with one_at_a_time:  # first come, first served
+            begin = time.monotonic()
+            await asyncio.sleep(0.01)
+            services.append(time.monotonic() - begin)
+            writer.write(OK)
+        return True
+
+    close = 0.0
+    for _ in range(2):
+        services.clear()
+        async with serving(behave) as port:
+            wire = DueNotingWire("127.0.0.1", port, None, 5, 1000)
+            start = time.monotonic() + 0.05
+            request = render(build(f"http://127.0.0.1:{port}", "/", {}, True))
+            stream = RecordingStream("home", request, Arrivals(poisson_phases("7"), start, 50))
+            loop = OpenLoop([stream], wire, time.monotonic)
+            loop.timer = precise_timer(asyncio.get_running_loop(), loop.wake)
+            loop.begin()
+            loop.finish(start + 5)
+            while not loop.over or wire.open:
+                await asyncio.sleep(0.01)
+            loop.timer.close()
+            wire.close()
+        assert len(services) == len(stream.dues) == len(stream.responses) > 150
+        truth = [services[0]]
+        for (before, due), service in zip(
+            itertools.pairwise(stream.dues), services[1:], strict=True
+        ):
+            truth.append(max(0.0, truth[-1] - (due - before)) + service)
+        near = [
+            abs(seen - true) < 0.005 for seen, true in zip(stream.responses, truth, strict=True)
+        ]
+        close = sum(near) / len(near)
+        if close >= 0.95:
+            break  # else the machine was busy: once more
+    assert close >= 0.95
+    assert max(truth) > 0.02  # there was a queue to be seen
