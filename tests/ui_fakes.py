@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+
+from textual.app import App
 
 from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.bus import TickBus
@@ -22,6 +24,8 @@ from loadwatch.core.plan import Group, Host
 from loadwatch.core.reading import HostStatus, Process, Reading
 from loadwatch.core.tick import Tick
 from loadwatch.core.ticker import Ticker
+from loadwatch.ui.growth import Growth
+from loadwatch.ui.view import View
 
 MIB = 1024**2
 
@@ -90,9 +94,6 @@ class FakeControls:
 
     def change(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
-
-
-Outcome = Callable[[int, str, random.Random], ScenarioBucket]
 
 
 def bucket(
@@ -197,3 +198,27 @@ def told(ticks: Iterator[Tick], controls: FakeControls | None = None) -> tuple[T
             rates: Mapping[str, float] = tick.rates
             controls.change(elapsed=tick.second + 1.0, rates=dict(rates))
     return bus, history
+
+
+def shown(app: App[None]) -> str:
+    """What the terminal shows, line by line."""
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+def text_of(rows: Iterable[Iterable[tuple[str, str]]]) -> list[str]:
+    """Rows of runs as plain lines."""
+    return ["".join(text for text, _ in row) for row in rows]
+
+
+def tick(second: int, values: Mapping[str, float], **more: object) -> Tick:
+    """A second with these values and nothing else."""
+    return Tick(second, 0.0, 1, "", {}, values, **more)  # type: ignore[arg-type]
+
+
+def view(
+    bus_history: tuple[TickBus, History], *, status: RunStatus = STATUS, seconds: int = 60,
+    host: str = "web", growth: Growth | None = None,
+) -> View:  # fmt: skip
+    """What a pane would look at."""
+    _, history = bus_history
+    return View.of(history, CATALOGUE, growth or Growth(), status, seconds=seconds, host=host)

@@ -1,0 +1,176 @@
+"""The lines above and below the panes: how the run stands, what holds it back, what it fires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from textual.geometry import Size
+
+from loadwatch.analysis.verdict import Verdict, judge
+from loadwatch.core.controls import RunStatus
+from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.reading import HostStatus
+from loadwatch.ui.canvas import Canvas, Row, crop, fit, length, plain, wrap
+from loadwatch.ui.pane import STATES
+from loadwatch.ui.scale import clock
+from loadwatch.ui.view import View
+
+RECENT = 5
+"""Seconds over which the achieved rate of a scenario is averaged."""
+
+SCENARIO_WIDTH = 58
+"""Cells that a scenario's line needs at least."""
+
+ROOMY = 100
+"""Cells from which on there is room for the program's name."""
+
+VERDICT_ROWS = 2
+"""Lines that a verdict may take; they stay, so that the panes do not jump."""
+
+VERDICT_ROLES = {"not saturated": ("●", "good"), "unknown": ("?", "quiet")}
+
+
+class Bar(Canvas):
+    """Full lines of text, as many as there is something to say."""
+
+    @property
+    def room(self) -> int:
+        """The cells of a line, known even before the first layout."""
+        return max(self.app.size.width - 2, 1)
+
+    def say(self, rows: list[Row]) -> None:
+        """Show `rows`; the bar grows or shrinks with them."""
+        grown = len(rows) != len(self._rows)
+        self.show([crop(row, self.room) for row in rows])
+        if grown:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as what is said."""
+        return max(len(self._rows), 1)
+
+
+class Header(Bar):
+    """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid."""
+
+    def tell(self, view: View, frozen: bool) -> None:
+        """How the run stands now."""
+        status = view.status
+        width = self.room
+        hosts = _gather([_host(host) for host in status.hosts])
+        recording: Row = [("rec ", "bad"), (plain(PurePath(status.recording).name), "quiet")]
+        rows = [
+            _spread(_run(view, width), _state(status, frozen, view.seconds), width),
+            _spread(hosts, recording if status.recording else [], width),
+        ]
+        rows += [[(f"▲ result invalid: {plain(reason)}", "bad")] for reason in status.reasons]
+        if status.problem:
+            rows.append([(f"▲ {plain(status.problem)}", "bad")])
+        self.say(rows)
+
+
+class VerdictBar(Bar):
+    """What holds the server back, in one sentence with its evidence."""
+
+    def tell(self, view: View) -> None:
+        """The verdict on the step."""
+        status = view.status
+        if not view.step.seconds:
+            self.say([[("… connecting and starting", "quiet")]])
+            return
+        if not status.firing:
+            self.say([[("■ nothing is fired: space goes on", "warning")]])
+            return
+        verdict = judge(view.step, status.reasons, [host.host for host in status.hosts])
+        sign, role = VERDICT_ROLES.get(verdict.name, ("▲", "bad"))
+        also = f" (also {', '.join(verdict.also)})" if verdict.also else ""
+        head: Row = [(f"{sign} {plain(verdict.name)}{also}", role)]
+        text: Row = [*head, (": " + plain("; ".join(verdict.evidence)), ""), _advice(verdict)]
+        lines = wrap(text, self.room)
+        if len(lines) > VERDICT_ROWS:
+            lines[VERDICT_ROWS - 1] = crop(lines[VERDICT_ROWS - 1] + [(" …", "")], self.room)
+        rows = lines[:VERDICT_ROWS]
+        self.say(rows + [[]] * (len(self._rows) - len(rows)))
+
+
+class Scenarios(Bar):
+    """Every scenario with the rate that is asked for and the rate that is achieved."""
+
+    def tell(self, view: View, chosen: str) -> None:
+        """The rates now, asked-for ones even before they take effect."""
+        names = list(view.status.rates)
+        across = max(1, self.room // SCENARIO_WIDTH)
+        cells = [_scenario(view, number, name, name == chosen) for number, name in enumerate(names)]
+        each = self.room // across
+        rows = [
+            [run for cell in cells[at : at + across] for run in _padded(cell, each)]
+            for at in range(0, len(cells), across)
+        ]
+        self.say(rows)
+
+
+def _run(view: View, width: int) -> Row:
+    step = view.step
+    row: Row = [(" loadwatch ", "chosen"), ("  ", "")] if width >= ROOMY else []
+    row += [
+        (plain(view.status.target), "strong"),
+        ("  " + clock(view.status.elapsed), ""), (f"  step {step.step or 1}", ""),
+    ]  # fmt: skip
+    if step.mark:
+        row.append((f"  “{plain(step.mark)}”", "second"))
+    return row
+
+
+def _state(status: RunStatus, frozen: bool, seconds: int) -> Row:
+    row: Row = [(" FROZEN ", "chosen"), ("  ", "")] if frozen else []
+    row += [(f"< {seconds // 60} min >  ", "quiet")]
+    if not status.elapsed:
+        return [*row, ("◌ starting", "warning")]
+    if not status.firing:
+        return [*row, ("■ PAUSED", "warning")]
+    closed = f", {status.connections} connections" if status.connections else ""
+    return [*row, (f"● firing{closed}", "good")]
+
+
+def _host(host: HostStatus) -> Row:
+    sign, role = STATES[host.state]
+    return [(host.host + " ", ""), (f"{sign} {host.state}", role)]
+
+
+def _gather(parts: Sequence[Row]) -> Row:
+    if not parts:
+        return [("no host watched", "quiet")]
+    row: Row = [("h ", "quiet")] if len(parts) > 1 else []
+    return row + [run for part in parts for run in (*part, ("   ", ""))]
+
+
+def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
+    asked = view.status.rates[name]
+    known = [
+        value
+        for value in view.values(f"scenario.{name}.completed", min(RECENT, view.step.seconds))
+        if value == value
+    ]
+    achieved = format_value(sum(known) / len(known) if known else None, Unit.PER_SECOND)
+    row: Row = [
+        ("▶ " if chosen else "  ", "good"), (str(number + 1), "strong"),
+        (" " + fit(plain(name), 12), "strong" if chosen else ""),
+    ]  # fmt: skip
+    if view.status.connections is None:
+        row += [(" asked ", "quiet"), (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
+    return [*row, ("  completed ", "quiet"), (fit(achieved, 9, True), "first")]
+
+
+def _advice(verdict: Verdict) -> tuple[str, str]:
+    return (" → " + plain(verdict.advice) if verdict.advice else "", "quiet")
+
+
+def _padded(row: Row, width: int) -> Row:
+    return [*crop(row, width), (" " * max(0, width - length(row)), "")]
+
+
+def _spread(left: Row, right: Row, width: int) -> Row:
+    """`left` and `right` at the two ends of a line; `left` gives way."""
+    kept = crop(left, max(width - length(right) - 2, 0))
+    return [*kept, (" " * max(width - length(kept) - length(right), 0), ""), *right]

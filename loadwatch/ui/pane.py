@@ -1,0 +1,136 @@
+"""A pane: one question, with the newest numbers in its title and the last minutes as a chart.
+
+A pane is one file in `panes/` with one subclass of `Pane`; nothing else has to know it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual import events
+
+from loadwatch.ui.canvas import Canvas, Row, length, plain, wrap
+from loadwatch.ui.view import View
+
+STATES = {
+    "connecting": ("◌", "warning"), "live": ("●", "good"), "silent": ("▲", "warning"),
+    "lost": ("✗", "bad"), "failed": ("✗", "bad"), "stopped": ("■", "quiet"),
+}  # fmt: skip
+"""How the state of a host is shown: a sign and its role; the word stands beside it."""
+
+BORDER = 6
+"""Cells of a border that its title cannot take."""
+
+
+class Pane(Canvas, can_focus=True):
+    """Draws itself from a view, only while it is displayed and only when the view changed."""
+
+    TITLE: ClassVar[str]
+    JUMP: ClassVar[str]
+    """The key that goes there: a letter of the title."""
+    ORDER: ClassVar[int]
+    SIDE: ClassVar[Literal["load", "server"]]
+    LOOK: ClassVar[str] = "pane"
+    """Its classes in `loadwatch.tcss`."""
+
+    def __init__(self) -> None:
+        super().__init__(classes=self.LOOK)
+        self._view: View | None = None
+
+    def headline(self, view: View) -> list[Row]:
+        """The newest numbers, behind the title; the first ones stay where room is short."""
+        raise NotImplementedError
+
+    def draw(self, view: View, width: int, height: int) -> list[Row]:
+        """The picture, in `height` rows of at most `width` cells."""
+        raise NotImplementedError
+
+    def look(self, view: View) -> None:
+        """Show `view` from now on."""
+        self._view = view
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again what has changed."""
+        view = self._view
+        if view is None or not self.is_on_screen:
+            return
+        self.border_title = self._title(view)
+        width, height = self.content_size
+        if width > 0 and height > 0:
+            self.show(self.draw(view, width, height))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size is another picture."""
+        self.call_later(self.redraw)
+
+    def notify_style_update(self) -> None:
+        """The colours of the title change too."""
+        super().notify_style_update()
+        self.call_later(self.redraw)
+
+    @property
+    def is_on_screen(self) -> bool:
+        """Whether anybody could see it."""
+        return self.is_mounted and self.display and self.outer_size.area > 0
+
+    def _title(self, view: View) -> Text:
+        before, key, after = self.TITLE.upper().partition(self.JUMP)
+        name = self.TITLE
+        title = Text(name[: len(before)], style="bold")
+        title.append(name[len(before) : len(before) + len(key)], style="bold underline")
+        title.append(name[len(name) - len(after) :], style="bold")
+        for item in self.headline(view):
+            if title.cell_len + 2 + length(item) > self.outer_size.width - BORDER:
+                break
+            title.append("  ")
+            for text, role in item:
+                title.append(text, style=self.style_of(role) if role else "")
+        return title
+
+
+class HostPane(Pane):
+    """A pane about the shown host: says how to watch one, or how its link stands."""
+
+    SIDE = "server"
+
+    def draw(self, view: View, width: int, height: int) -> list[Row]:
+        """The state of the link where it is not well, and the host's picture where there is one."""
+        status = view.host_status
+        if status is None:
+            return notice(
+                "no host watched: start with --host user@server or --host local", "quiet", width
+            )[:height]
+        said: list[Row] = []
+        if status.state != "live":
+            sign, role = STATES[status.state]
+            text = f"{sign} {status.host} {status.state}"
+            said = notice(f"{text}: {status.detail}" if status.detail else text, role, width)
+        if not view.keys_below(view.on_host("")) or height <= len(said):
+            return said[:height]
+        return said + self.draw_host(view, width, height - len(said))
+
+    def draw_host(self, view: View, width: int, height: int) -> list[Row]:
+        """The picture of a host with readings."""
+        raise NotImplementedError
+
+    def headline(self, view: View) -> list[Row]:
+        """The host's name, where there is one, before its numbers."""
+        if view.host_status is None:
+            return []
+        return [[(view.host, "quiet")], *self.host_headline(view)]
+
+    def host_headline(self, view: View) -> list[Row]:
+        """The newest numbers of the host."""
+        raise NotImplementedError
+
+
+def notice(text: str, role: str, width: int) -> list[Row]:
+    """A message, wrapped to `width`."""
+    return wrap([(plain(text), role)], width)
+
+
+def named(name: str, value: str, role: str) -> Row:
+    """A number of a title: its name in the colour of its line, then the value."""
+    return [(name, role), (" " + value, "")]

@@ -1,0 +1,48 @@
+"""Response time: how long an answer took, counted from when its request was due."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from loadwatch.ui import chart
+from loadwatch.ui.canvas import Row
+from loadwatch.ui.pane import Pane, named
+from loadwatch.ui.view import View, percentiles
+
+SHOWN = (("p50", "first"), ("p95", "second"), ("p99", "third"))
+SHARES = (0.50, 0.95, 0.99)
+
+
+class ResponsePane(Pane):
+    """Percentiles of each second as lines, those of the step in the title."""
+
+    TITLE, JUMP, ORDER, SIDE = "Response time", "T", 3, "load"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "toggle_log", "Log", tooltip="Logarithmic or linear axis")
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = True
+
+    def action_toggle_log(self) -> None:
+        """Between a linear and a logarithmic axis."""
+        self._log = not self._log
+        self.redraw()
+
+    def headline(self, view: View) -> list[Row]:
+        """The percentiles of the step."""
+        texts = percentiles(view.step.histogram("response"), SHARES)
+        return [
+            [(f"step {view.step.step or 1}", "quiet")],
+            *(named(name, text, role) for (name, role), text in zip(SHOWN, texts, strict=True)),
+            [("log axis" if self._log else "", "quiet")],
+        ]
+
+    def draw(self, view: View, width: int, height: int) -> list[Row]:
+        """The chart."""
+        series = [view.series(role, f"load.response.{name}") for name, role in reversed(SHOWN)]
+        unit = view.unit("load.response.p50")
+        return chart.lines(view.frame(width, height), unit, series, log=self._log)

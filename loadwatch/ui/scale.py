@@ -1,0 +1,145 @@
+"""From seconds and values to columns and rows: what stands between a history and a drawing.
+
+Data is reduced to the columns of a chart before anything is drawn: the maximum of each column, so
+that a spike of one second survives at any width. A column covers a fixed stretch of the run: the
+picture moves as time passes, but does not shimmer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from loadwatch.core.metric import Unit, format_value
+
+Point = tuple[int, float]
+"""A column and the value in it."""
+
+FAMILIAR = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+"""Tops of an axis, times a power of ten."""
+
+FAMILIAR_BYTES = (1.0, 1.25, 1.5, 1.75, 2.0)
+"""Tops of an axis of bytes, times a power of two."""
+
+TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+"""Distances between the labels of the time axis."""
+
+IDLE_ZEROS = re.compile(r"(?<=\.\d)0+(?!\d)|\.0+(?!\d)|(?<=\.\d\d)0+(?!\d)")
+"""Zeros at the end of a fraction."""
+
+USUAL_GAPS = 64
+"""How many distances between readings tell the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`columns` of a chart that show the `seconds` before second `end` (not included)."""
+
+    end: int
+    seconds: int
+    columns: int
+
+    def column(self, second: int) -> int:
+        """The column of a second; below 0 or from `columns` on where it is not shown."""
+        newest = (self.end - 1) * self.columns // self.seconds
+        return second * self.columns // self.seconds - newest + self.columns - 1
+
+    def place(self, values: Sequence[float]) -> list[tuple[int, int, float]]:
+        """(second, column, value) of what is known; the last value is that of second `end - 1`."""
+        first, offset = self.end - len(values), self.column(0)
+        return [
+            (second, second * self.columns // self.seconds + offset, value)
+            for second, value in enumerate(values, start=first)
+            if value == value
+        ]
+
+
+def usual_gap(seconds: Sequence[int]) -> int:
+    """How long a silence (seconds) is still no gap: 2 × the usual distance between readings + 1."""
+    recent = seconds[-USUAL_GAPS:]
+    distances = [late - early for early, late in pairwise(recent)]
+    return 2 * max(1, statistics.median_low(distances)) + 1 if distances else 3
+
+
+def runs(values: Sequence[float], span: Span, max_gap: int | None = None) -> list[list[Point]]:
+    """The lines to draw: a point per column, broken where more than `max_gap` seconds are unknown.
+
+    A gap within one column cannot be seen. By default the usual distance between the readings
+    tells what a gap is.
+    """
+    known = span.place(values)
+    longest = usual_gap([second for second, _, _ in known]) if max_gap is None else max_gap
+    found: list[list[Point]] = []
+    before = -math.inf
+    for second, column, value in known:
+        if column < 0:
+            continue
+        if found and found[-1][-1][0] == column:
+            found[-1][-1] = (column, max(found[-1][-1][1], value))
+        elif second - before > longest:
+            found.append([(column, value)])
+        else:
+            found[-1].append((column, value))
+        before = second
+    return found
+
+
+def bars(values: Sequence[float], span: Span, max_gap: int | None = None) -> list[float]:
+    """A value per column, NaN where nothing is known; a reading stands until the next one."""
+    found = [math.nan] * span.columns
+    for line in runs(values, span, max_gap):
+        for (column, value), following in zip(line, [*line[1:], (line[-1][0] + 1, 0)], strict=True):
+            for at in range(column, following[0]):
+                found[at] = value
+    return found
+
+
+def stairs(line: Sequence[Point]) -> list[Point]:
+    """`line` with the corners of a step line: a value holds until the next one."""
+    found = list(line[:1])
+    for (_, before), (column, value) in pairwise(line):
+        found += [(column, before), (column, value)] if value != before else [(column, value)]
+    return found
+
+
+def largest(series: Iterable[Sequence[float]]) -> float:
+    """The largest known value in any of `series`; 0 where nothing is known."""
+    return max((value for values in series for value in values if value == value), default=0.0)
+
+
+def ceiling(value: float, unit: Unit) -> float:
+    """A familiar number at or above `value` for the top of an axis (core unit)."""
+    if value <= 0:
+        return 1.0
+    if unit in (Unit.BYTES, Unit.BYTES_PER_SECOND):
+        base = 2.0 ** math.floor(math.log2(value))
+        return next(base * step for step in FAMILIAR_BYTES if base * step >= value)
+    base = 10.0 ** math.floor(math.log10(value))
+    return next(base * step for step in (*FAMILIAR, 20.0) if base * step >= value * (1 - 1e-9))
+
+
+def label(value: float, unit: Unit) -> str:
+    """`value` (core unit) beside an axis: no blanks, no idle zeros, and zero is just `0`."""
+    if not value:
+        return "0"
+    return IDLE_ZEROS.sub("", format_value(value, unit)).replace(" ", "")
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time: `4:05`, from an hour on `1:04:05`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def time_ticks(span: Span, apart: int) -> list[tuple[int, str]]:
+    """(column, label) of the time axis, at least `apart` columns from each other."""
+    wanted = apart * span.seconds / span.columns
+    distance = next((step for step in TICK_SECONDS if step >= wanted), TICK_SECONDS[-1])
+    first = max(0, -(-(span.end - span.seconds) // distance) * distance)
+    ticks = [(span.column(at), clock(at)) for at in range(first, span.end, distance)]
+    return [(column, text) for column, text in ticks if 0 <= column < span.columns]

@@ -1,0 +1,62 @@
+"""A question with one line of answer, validated while it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+Check = Callable[[str], object]
+"""Takes the answer; raises ValueError with what is expected instead."""
+
+HINT = "Enter to set, Esc to leave as it is"
+
+
+def note(text: str) -> str:
+    """`text` as a note on the timeline; ValueError where it is none."""
+    if not text.strip():
+        raise ValueError("a few words, such as “10 backends”")
+    return text.strip()
+
+
+class Prompt(ModalScreen[str | None]):
+    """Asks; dismissed with the answer, or with None on Esc."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, question: str, check: Check) -> None:
+        super().__init__()
+        self._question = question
+        self._check = check
+
+    def compose(self) -> ComposeResult:
+        """The question, the field, and what is wrong with the answer so far."""
+        with Vertical(classes="box"):
+            yield Static(self._question, markup=False, classes="question")
+            yield Input()
+            yield Static(HINT, markup=False, classes="hint")
+
+    @on(Input.Changed)
+    def say(self, event: Input.Changed | Input.Submitted) -> str:
+        """Say at once what would not be taken, and why: the returned text, empty if it would."""
+        hint = self.query_exactly_one(".hint", Static)
+        problem = ""
+        try:
+            self._check(event.value)
+        except ValueError as error:
+            problem = str(error)
+        hint.update(problem or HINT)
+        hint.set_class(bool(problem), "-wrong")
+        return problem
+
+    @on(Input.Submitted)
+    def answer(self, event: Input.Submitted) -> None:
+        """Only an answer that is taken closes the question."""
+        if not self.say(event):
+            self.dismiss(event.value)

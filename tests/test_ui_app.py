@@ -1,0 +1,585 @@
+"""The dashboard driven by keys: what it asks of the run, and what is on screen then."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from loadwatch.core.bus import TickBus
+from loadwatch.core.controls import RunStatus
+from loadwatch.core.errors import HostError, LoadwatchError
+from loadwatch.core.history import History
+from loadwatch.core.reading import HostStatus, Process
+from loadwatch.core.tick import HostProcess
+from loadwatch.ui.app import LoadwatchApp
+from loadwatch.ui.bars import Header
+from loadwatch.ui.pane import Pane
+from loadwatch.ui.panes import all_panes
+from loadwatch.ui.screens.dashboard import Dashboard
+from loadwatch.ui.screens.prompt import Prompt
+from tests.ui_fakes import CATALOGUE, MIB, STATUS, FakeControls, shown, story, tick
+
+WIDE, NARROW = (160, 45), (80, 24)
+
+STORY = list(story(70))
+RUNNING = replace(STATUS, elapsed=70.0)
+
+
+class Screen:
+    """A dashboard on a fake run, and the keys to press."""
+
+    def __init__(self, pilot: Pilot[None], app: LoadwatchApp, bus: TickBus, history: History,
+                 controls: FakeControls) -> None:  # fmt: skip
+        self.pilot, self.app, self.bus = pilot, app, bus
+        self.history, self.controls = history, controls
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def publish(self, *ticks: object) -> None:
+        for one in ticks:
+            self.bus.publish(one)  # type: ignore[arg-type]
+        await self.pilot.pause()
+
+    async def until(self, text: str) -> None:
+        """Return when `text` is on screen."""
+        while text not in self.text:
+            await self.pilot.pause(0.01)
+
+    @property
+    def text(self) -> str:
+        return shown(self.app)
+
+    @property
+    def calls(self) -> list[tuple[object, ...]]:
+        return self.controls.calls
+
+    @property
+    def said(self) -> str:
+        return " ".join(note.message for note in self.app._notifications)
+
+    def line(self, word: str) -> str:
+        return next(line for line in self.text.splitlines() if word in line)
+
+
+@asynccontextmanager
+async def screen(
+    size: tuple[int, int] = WIDE, status: RunStatus = RUNNING, seconds: int = 70, **more: object
+) -> AsyncIterator[Screen]:
+    bus, history = TickBus(), History()
+    bus.subscribe(history.add)
+    controls = FakeControls(status, **more)  # type: ignore[arg-type]
+    app = LoadwatchApp(bus, history, controls, CATALOGUE)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        driven = Screen(pilot, app, bus, history, controls)
+        await driven.publish(*STORY[:seconds])
+        yield driven
+
+
+@pytest.fixture(params=[WIDE, NARROW], ids=["160x45", "80x24"])
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    return request.param  # type: ignore[no-any-return]
+
+
+# -- rates ---------------------------------------------------------------------------------------
+
+
+TURNS = [
+    ("+", 11), ("-", 9), ("]", 20), ("[", 5), ("++-", 11), ("]]+", 45), ("2+", 3), ("2[", 1),
+]  # fmt: skip
+
+
+async def test_keys_turn_the_chosen_rate(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        for keys, rate in TURNS:
+            on.controls.change(rates=RUNNING.rates)
+            await on.press(*keys)
+            name = "wall" if "2" in keys else "home"
+            assert on.calls[-1] == ("set_rate", name, rate), keys
+            assert f" {rate}/s " in on.line(f" {name} "), keys  # the pending rate, at once
+
+
+async def test_choosing_a_scenario_marks_it() -> None:
+    async with screen() as on:
+        assert "▶ 1 home" in on.text
+        await on.press("2")
+        assert "▶ 2 wall" in on.text
+        assert "▶ 1 home" not in on.text
+        await on.press("3")  # there is none
+        assert "▶ 2 wall" in on.text
+
+
+async def test_a_typed_rate(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        await on.press("2", "=", *"17.5", "enter")
+        assert on.calls == [("set_rate", "wall", 17.5)]
+        assert isinstance(on.app.screen, Dashboard)
+
+
+async def test_escape_leaves_the_rate_as_it_is() -> None:
+    async with screen() as on:
+        await on.press("=", *"99", "escape")
+        assert on.calls == []
+        assert isinstance(on.app.screen, Dashboard)
+
+
+async def test_what_is_no_rate_is_not_taken() -> None:
+    async with screen() as on:
+        for typed, said in (
+            ("", "a number"),
+            ("x", "a number"),
+            ("-5", "0 or more"),
+            ("nan", "0 or more"),
+        ):
+            await on.press("=", *typed)
+            assert said in on.text or not typed, typed  # while it is typed
+            await on.press("enter")
+            assert isinstance(on.app.screen, Prompt), typed
+            assert said in on.text, typed
+            await on.press("escape")
+        assert on.calls == []
+
+
+async def test_the_ceiling_of_the_plan_is_told() -> None:
+    async with screen(status=replace(RUNNING, max_rate=15.0)) as on:
+        await on.press("]")
+        assert on.calls == [("set_rate", "home", 20)]
+        assert on.controls.status.rates["home"] == 13
+        assert "ceiling" in on.said
+        assert "13/s" in on.line(" home ")
+
+
+async def test_a_closed_loop_has_no_rate() -> None:
+    async with screen(status=replace(RUNNING, connections=50)) as on:
+        for key in "+-][=":
+            await on.press(key)
+            assert isinstance(on.app.screen, Dashboard), key
+        assert on.calls == []
+        assert on.said.count("no rate") == 5
+        assert "Rate" not in on.text.splitlines()[-1]  # nor are the keys offered
+        assert "50 connections" in on.text
+        assert "asked" not in on.line(" home ")
+
+
+# -- firing --------------------------------------------------------------------------------------
+
+
+async def test_space_stops_and_goes_on(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        assert "● firing" in on.text
+        await on.press("space")
+        assert on.calls == [("pause",)]
+        assert "■ PAUSED" in on.text
+        await on.press("space")
+        assert on.calls == [("pause",), ("resume",)]
+        assert "● firing" in on.text
+
+
+async def test_ctrl_x_stops_from_everywhere() -> None:
+    async with screen() as on:
+        for before in ("", "=", "m", "?", "=5"):
+            on.controls.change(firing=True)
+            on.calls.clear()
+            await on.press(*before, "ctrl+x")
+            assert on.calls == [("pause",)], before
+            await on.press("escape")
+        await on.press("ctrl+p")
+        on.calls.clear()
+        await on.press("ctrl+x")
+        assert on.calls == [("pause",)]
+
+
+async def test_ctrl_x_never_fires() -> None:
+    async with screen(status=replace(RUNNING, firing=False)) as on:
+        await on.press("ctrl+x", "ctrl+x")
+        assert ("resume",) not in on.calls
+
+
+# -- marks and export ----------------------------------------------------------------------------
+
+
+async def test_a_mark(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        await on.press("m", *"5 q", "enter")  # what is typed is no command
+        assert on.calls == [("mark", "5 q")]
+
+
+async def test_an_empty_mark_is_none() -> None:
+    async with screen() as on:
+        await on.press("m", "escape", "m", "enter", "space", "enter")
+        assert isinstance(on.app.screen, Prompt)
+        await on.press("escape")
+        assert on.calls == []
+
+
+async def test_export_tells_the_directory() -> None:
+    async with screen() as on:
+        await on.press("e")
+        await on.app.workers.wait_for_complete()
+        assert on.calls == [("export",)]
+        assert "/tmp/[b]somewhere-csv" in on.said  # as it is: no markup
+        await on.until("[b]some")
+
+
+async def test_an_export_that_fails_says_why() -> None:
+    async with screen(failure=LoadwatchError("no space left")) as on:
+        await on.press("e")
+        await on.app.workers.wait_for_complete()
+        assert "no space left" in on.said
+
+
+# -- the view ------------------------------------------------------------------------------------
+
+
+def panes(on: Screen) -> list[Pane]:
+    return [pane for pane in on.app.screen.query(Pane) if pane.content_size.height > 0]
+
+
+async def test_wide_shows_all_panes_with_axes_in_line() -> None:
+    async with screen(WIDE) as on:
+        assert len(panes(on)) == 6
+        assert len({pane.content_size.width for pane in panes(on)}) == 1
+        for word in ("Rate", "Status", "Response", "CPU", "Processes", "Swap", "COMMAND"):
+            assert word in on.text
+
+
+async def test_narrow_opens_the_pane_whose_key_is_pressed() -> None:
+    async with screen(NARROW) as on:
+        for pane in reversed(all_panes()):
+            await on.press(pane.JUMP)
+            assert [type(one) for one in panes(on)] == [pane]
+            assert panes(on)[0].content_size.height >= 8
+            lines = on.text.splitlines()
+            assert len(lines) == 24
+            for other in all_panes():  # the numbers of all of them stay in sight
+                assert any(line.lstrip("─━").startswith(other.TITLE) for line in lines)
+            assert lines[-1].endswith("q Quit")  # nothing is cut off
+
+
+async def test_tab_goes_through_all_panes(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        seen = []
+        for _ in range(6):
+            seen.append(type(on.app.focused))
+            await on.press("tab")
+        assert seen == all_panes()
+        assert type(on.app.focused) is seen[0]
+
+
+async def test_resizing_there_and_back() -> None:
+    async with screen(WIDE) as on:
+        for width, height in (NARROW, (120, 30), (60, 18), (250, 70), WIDE):
+            await on.pilot.resize_terminal(width, height)
+            await on.pilot.pause()
+            assert len(on.text.splitlines()) == height
+            assert len(panes(on)) == (6 if width >= 132 and height >= 34 else 1)
+            assert "┤" in on.text
+
+
+async def test_zoom_shows_one_pane_alone(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        await on.press("T", "z")
+        assert [type(pane).__name__ for pane in panes(on)] == ["ResponsePane"]
+        assert "Swap" not in on.text
+        await on.press("C")
+        assert [type(pane).__name__ for pane in panes(on)] == ["CpuPane"]
+        await on.press("z")
+        assert "Swap" in on.text
+
+
+async def test_frozen_view_stands_while_collection_goes_on() -> None:
+    async with screen(seconds=40) as on:
+        await on.press("p")
+        assert "FROZEN" in on.text
+        before = [pane._rows for pane in panes(on)]
+        await on.publish(*STORY[40:])
+        assert on.history.length == 70
+        assert [pane._rows for pane in panes(on)] == before
+        await on.pilot.resize_terminal(170, 50)
+        await on.pilot.pause()
+        await on.press("p")
+        assert "FROZEN" not in on.text
+        assert [pane._rows for pane in panes(on)] != before
+
+
+async def test_a_frozen_view_can_show_another_time() -> None:
+    async with screen(seconds=40) as on:
+        await on.press("p")
+        await on.publish(*STORY[40:])
+        await on.press("<")
+        assert "< 1 min >" in on.text
+        assert "0:30" in on.text
+        assert "1:00" not in on.text
+
+
+async def test_time_windows(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        assert "< 2 min >" in on.text
+        await on.press(">", ">", ">", ">", ">")
+        assert "< 60 min >" in on.text
+        await on.press("<", "<", "<", "<", "<")
+        assert "< 1 min >" in on.text
+
+
+async def test_the_response_axis_turns_logarithmic_and_back() -> None:
+    async with screen() as on:
+        await on.press("T")
+        assert "log axis" in on.text
+        before = on.text
+        await on.press("y")
+        assert "log axis" not in on.text
+        await on.press("y")
+        assert on.text == before
+
+
+async def test_the_process_table_scrolls() -> None:
+    async with screen(NARROW) as on:
+        await on.press("P")
+        assert "postgres: main" in on.text
+        await on.press("down")
+        assert "postgres: main" not in on.text
+        await on.press("up")
+        assert "postgres: main" in on.text
+        await on.press("pagedown", "home")
+        assert "postgres: main" in on.text
+
+
+async def test_h_shows_the_next_host() -> None:
+    hosts = (HostStatus("web", "live"), HostStatus("db", "lost", "connection reset"))
+    async with screen(status=replace(RUNNING, hosts=hosts)) as on:
+        assert "CPU  web" in on.text
+        await on.press("h")
+        assert "CPU  db" in on.text
+        assert "db lost: connection reset" in on.text
+        await on.press("h")
+        assert "CPU  web" in on.text
+
+
+async def test_a_click_opens_a_pane() -> None:
+    async with screen(NARROW) as on:
+        await on.pilot.click("SwapPane")
+        await on.pilot.pause()
+        assert [type(pane).__name__ for pane in panes(on)] == ["SwapPane"]
+
+
+# -- help and palette ----------------------------------------------------------------------------
+
+
+async def test_help_lists_every_key_that_does_something() -> None:
+    async with screen() as on:
+        await on.press("?")
+        for key in "+-][=12pzme<>q":
+            assert any(line.split("│")[0] or key in line.split() for line in on.text.splitlines())
+        for text in ("Raise the rate", "Halve the rate", "Freeze the view", "Go to Swap",
+                     "Stop firing, from anywhere", "Write CSV files", "End the run"):  # fmt: skip
+            assert text in on.text
+        assert "Choose scenario 3" not in on.text
+        assert "next host" not in on.text  # there is one only
+        await on.press("escape")
+        assert isinstance(on.app.screen, Dashboard)
+
+
+async def test_every_action_is_in_the_command_palette() -> None:
+    async with screen() as on:
+        commands = {command.title: command for command in on.app.get_system_commands(on.app.screen)}
+        for title in ("Raise the rate by a step", "Zoom the focused pane, or show all",
+                      "Stop firing, from anywhere"):  # fmt: skip
+            assert title in commands
+        await commands["Double the rate"].callback()
+        assert on.calls == [("set_rate", "home", 20)]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_quit_never_asks(key: str) -> None:
+    async with screen() as on:
+        await on.press(key)
+        assert on.app.return_code == 0
+        assert not on.app.is_running or on.app._exit
+
+
+# -- what is told --------------------------------------------------------------------------------
+
+
+async def test_the_header_tells_how_the_run_stands(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        first, second, *_ = on.text.splitlines()
+        assert "http://127.0.0.1:8000/" in first
+        assert "1:10" in first
+        assert "step 2" in first
+        assert "web ● live" in second
+        assert "rec 2026-11-03T14-05-11.loadwatch" in second
+
+
+async def test_the_verdict_has_its_evidence() -> None:
+    async with screen() as on:
+        assert "not saturated" in on.text
+        assert "requests answered well" in on.text
+
+
+async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        on.controls.change(reasons=("a load worker died",), problem="the disk is full")
+        await on.publish(*list(story(71))[70:])
+        assert "result invalid: a load worker died" in on.text
+        assert "the disk is full" in on.text
+        assert "client-limited" in on.text
+        assert len(on.text.splitlines()) == size[1]
+
+
+async def test_a_hostile_process_name_does_nothing(size: tuple[int, int]) -> None:
+    name = "[@click=app.quit]x[/] \x1b[31m"
+    evil = HostProcess("web", Process(666, "[red]u", 900 * MIB, 0.0, "S", name))
+    async with screen(size, seconds=5) as on:
+        await on.press("P")
+        await on.publish(tick(5, {"host.web.cpu.us": 1.0}, processes=(evil,)))
+        assert "[@click=app.quit]x[/] \N{REPLACEMENT CHARACTER}[31m" in on.text
+        assert "[red]u" in on.text
+        row = next(at for at, line in enumerate(on.text.splitlines()) if "click" in line)
+        await on.pilot.click(offset=(size[0] - 20, row))
+        await on.pilot.pause()
+        assert not on.app._exit
+
+
+async def test_hostile_text_of_the_user_and_of_hosts_is_plain() -> None:
+    evil = "[@click=app.quit]x"
+    status = replace(
+        RUNNING, target=evil, reasons=(evil,), hosts=(HostStatus("web", "failed", evil),)
+    )
+    async with screen(status=status, seconds=0) as on:
+        await on.publish(replace(tick(0, {}), mark=evil))
+        assert on.text.count(evil) >= 5
+
+
+async def test_without_hosts() -> None:
+    async with screen(status=replace(RUNNING, hosts=(), groups={}), seconds=0) as on:
+        assert "no host watched" in on.text
+        assert "--host local" in on.text
+        await on.press("h")
+        assert on.calls == []
+
+
+# -- life ----------------------------------------------------------------------------------------
+
+
+async def test_the_screen_is_there_before_anything_starts() -> None:
+    seen: list[str] = []
+    bus, history = TickBus(), History()
+
+    async def startup() -> None:
+        seen.append(shown(app))
+
+    status = replace(STATUS, hosts=(HostStatus("web", "connecting"),))
+    app = LoadwatchApp(bus, history, FakeControls(status), CATALOGUE, startup=startup)
+    async with app.run_test(size=WIDE) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+    assert len(seen) == 1
+    assert "web ◌ connecting" in seen[0]
+    assert "◌ starting" in seen[0]
+
+
+async def test_a_start_that_fails_ends_the_screen() -> None:
+    failure = HostError("host web: unknown key")
+
+    async def startup() -> None:
+        raise failure
+
+    app = LoadwatchApp(TickBus(), History(), FakeControls(), CATALOGUE, startup=startup)
+    async with app.run_test() as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+    assert app.failure is failure
+    assert app.return_code == HostError.exit_code
+
+
+async def test_quitting_does_not_wait_for_the_start() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def startup() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    app = LoadwatchApp(TickBus(), History(), FakeControls(), CATALOGUE, startup=startup)
+    async with app.run_test() as pilot:
+        await begun.wait()
+        await pilot.press("q")
+    await ended.wait()
+    assert app.failure is None
+
+
+async def test_a_slow_screen_skips_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[int] = []
+    advance = Dashboard.advance
+
+    async def counted(self: Dashboard) -> None:
+        frames.append(self._history.length)
+        await advance(self)
+
+    async with screen(seconds=0) as on:
+        monkeypatch.setattr(Dashboard, "advance", counted)
+        await on.publish(*STORY)
+        assert on.history.length == 70
+        assert frames[-1] == 70
+        assert len(frames) < 10
+
+
+async def test_what_is_not_displayed_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    for pane in all_panes():
+        monkeypatch.setattr(pane, "draw", lambda self, *_: drawn.append(self.TITLE) or [])
+    async with screen(NARROW, seconds=10) as on:
+        drawn.clear()
+        await on.publish(STORY[10])
+        assert drawn == ["Rate"]
+
+
+async def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with screen() as on:
+        strips = on.app.screen._compositor.render_strips()
+        filters = on.app._filters
+        styles = {
+            segment.style
+            for strip in strips
+            for segment in strip.apply_filter(filters[-1], on.app.screen.background_colors[1])
+            if segment.style is not None
+        }
+        colors = {style.color.get_truecolor() for style in styles if style.color is not None}
+        assert colors
+        assert all(len({color.red, color.green, color.blue}) == 1 for color in colors)
+
+
+async def test_themes_repaint_everything() -> None:
+    async with screen() as on:
+        header = on.app.screen.query_exactly_one(Header)
+        dark = header.style_of("good").color
+        for theme, is_dark in (
+            ("textual-light", False),
+            ("nord", True),
+            ("solarized-light", False),
+        ):
+            on.app.theme = theme
+            await on.pilot.pause()
+            color = header.style_of("good").color
+            assert (color == dark) is is_dark, theme
+            assert color in {run.style.color for run in header.render_line(0) if run.style}, theme
+            assert {pane.style_of("good").color for pane in panes(on)} == {color}, theme
+
+
+def test_plotext_is_not_loaded_with_the_app() -> None:
+    """It is slow to load: a thread does so after the first frame."""
+    import subprocess
+
+    code = "import sys, loadwatch.ui.app; print('plotext' in sys.modules, 'httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
