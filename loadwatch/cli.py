@@ -238,13 +238,13 @@ async def _headless(run: Run) -> bool:
 def _print_result(run: Run, as_json: bool) -> None:
     import json
 
-    from loadwatch.console import milliseconds, summary
+    from loadwatch.console import summary
 
     result = run.result()
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
-        print(summary(result, run.history, milliseconds))
+        print(summary(result, run.history, run.judged))
 
 
 def _exit_code(run: Run, interrupted: bool, threshold_failed: bool) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from loadwatch.core.history import History
 from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
 
 
@@ -62,11 +63,8 @@ def _load_parts(values: Mapping[str, float]) -> list[str]:
     return parts
 
 
-def summary(result: Mapping[str, Any], history: History, cell: Callable[[Any], str]) -> str:
-    """A result (`run --json`) for people: totals, steps, verdict, the session's path.
-
-    `cell` renders one value of `response_ms`.
-    """
+def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str:
+    """A result (`run --json`) for people: totals, steps, the verdict on `judged`, the session."""
     times = result["response_ms"]
     lines = [
         f"{result['completed']} of {result['offered']} requests completed in"
@@ -75,7 +73,7 @@ def summary(result: Mapping[str, Any], history: History, cell: Callable[[Any], s
         + (f"; errors {_pairs(result['errors'])}" if result["errors"] else "")
         + (f"; dropped {result['dropped']}" if result["dropped"] else ""),
         "response time "
-        + ", ".join(f"{name} {cell(times[name])}" for name in ("p50", "p95", "p99", "max")),
+        + ", ".join(f"{name} {milliseconds(times[name])}" for name in ("p50", "p95", "p99", "max")),
     ]  # fmt: skip
     if len(history.steps) > 1:
         lines.append("steps")
@@ -85,7 +83,8 @@ def summary(result: Mapping[str, Any], history: History, cell: Callable[[Any], s
     evidence = verdict["evidence"]
     if evidence:
         also += f": {evidence if isinstance(evidence, str) else '; '.join(evidence)}"
-    lines.append(f"verdict: {verdict['name']}{also}")
+    step = f" on step {judged.step}" if len(history.steps) > 1 and judged.step else ""
+    lines.append(f"verdict{step}: {verdict['name']}{also}")
     if verdict["advice"]:
         lines.append(f"  {verdict['advice']}")
     if not result["generator"]["healthy"]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from loadwatch import config
 from loadwatch.analysis.result import result
+from loadwatch.analysis.verdict import JUDGED_SECONDS
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
 from loadwatch.core.errors import HostError, PlanError
@@ -23,6 +24,7 @@ from loadwatch.core.history import History
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import Plan
 from loadwatch.core.reading import HostStatus, Reading
+from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load import health
@@ -360,6 +362,12 @@ class Run:
 
     # -- the end -----------------------------------------------------------------------------
 
+    @property
+    def judged(self) -> Summary:
+        """What the verdict is on: the last step that is long enough to tell, else all."""
+        steps = [s for s in self.history.steps if len(s.open_requests) >= JUDGED_SECONDS]
+        return steps[-1] if steps else self.history.total
+
     def result(self) -> dict[str, Any]:
         """The run so far as the object that `run --json` prints."""
         duration = self.duration
@@ -367,6 +375,7 @@ class Run:
             duration = self._fleet.fired_until - self._origin
         return result(
             self.history.total,
+            judged=self.judged,
             duration=self.elapsed if duration is None else min(duration, self.elapsed),
             hosts=tuple(self._hosts.values()),
             reasons=self.reasons,

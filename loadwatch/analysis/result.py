@@ -25,14 +25,16 @@ def result(
     reasons: Sequence[str],
     closed: bool,
     session: str,
+    judged: Summary | None = None,
 ) -> dict[str, Any]:
     """What a run came to, as JSON-ready data.
 
     `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
-    send lag; `session` is the recording's path.
+    send lag; `session` is the recording's path;
+    `judged` the stretch that the verdict is on, if not on all.
     """
-    verdict = judge(summary, reasons, [host.host for host in hosts])
+    verdict = judge(judged or summary, reasons, [host.host for host in hosts])
     return {
         **_numbers(summary, "load", None, duration, closed),
         "generator": {"healthy": not reasons, "reasons": list(reasons)},
