@@ -2,7 +2,7 @@
 
 stdout is data, stderr is narration, the exit code says how it went: 0 passed, 2 bad usage or plan,
 3 a host could not be watched, 4 the generator was the limit, 99 a threshold failed, 130 interrupted
-by the user.
+by the user, 1 a fault of ours (the session could not be recorded).
 """
 
 from __future__ import annotations
@@ -48,11 +48,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our stdout is gone; what is left to say goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
     sys.exit(code)
+
+
+def _say(text: str) -> None:
+    """Data to stdout. If its reader is gone, that is no failure of ours: the exit code stays."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,10 +119,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
-    return number
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
 
 
 def _duration(text: str) -> float:
@@ -192,6 +195,8 @@ def _run(arguments: argparse.Namespace) -> int:
         duration = sum(stage.duration for stage in plan.stages)
     if duration is None and plan.load.requests is None:
         raise PlanError("run needs an end: --duration, --requests, or stages in the plan")
+    if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
+        raise PlanError("at rate 0 the --requests would never come to an end")
     secrets = _secrets(plan, arguments.ask_password)
 
     async def headless() -> tuple[Run, bool]:
@@ -199,6 +204,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return run, await _headless(run)
 
     run, interrupted = asyncio.run(headless())
+    if not run.began:
+        return INTERRUPTED
     outcomes = rules.evaluate(run.history.total)
     _print_result(run, arguments.json)
     for outcome in outcomes:
@@ -211,13 +218,14 @@ async def _headless(run: Run) -> bool:
     """The run from start to end with a line per second; True if the user ended it early."""
     from loadwatch.console import Narrator
 
-    run.bus.subscribe(Narrator(run.history, sys.stderr))
+    narrator = Narrator(sys.stderr)
+    run.bus.subscribe(narrator)
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        if interrupted.is_set():
-            waiting.cancel()  # the second time: at once
+        if interrupted.is_set() or not run.began:
+            waiting.cancel()  # the second time, or before anything was fired: at once
         interrupted.set()
         run.finish()
 
@@ -232,6 +240,7 @@ async def _headless(run: Run) -> bool:
         pass
     finally:
         await run.close()
+        await asyncio.to_thread(narrator.close)
     return interrupted.is_set()
 
 
@@ -241,18 +250,23 @@ def _print_result(run: Run, as_json: bool) -> None:
     from loadwatch.console import summary
 
     result = run.result()
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        print(summary(result, run.history, run.judged))
+    if run.status.problem:
+        print(f"loadwatch: {run.status.problem}", file=sys.stderr)
+    _say(
+        json.dumps(result, ensure_ascii=False)
+        if as_json
+        else summary(result, run.history, run.judged)
+    )
 
 
 def _exit_code(run: Run, interrupted: bool, threshold_failed: bool) -> int:
-    """The first that holds of: interrupted, generator, host, threshold."""
-    from loadwatch.core.errors import GeneratorError, HostError
+    """The first that holds of: interrupted, a fault of ours, generator, host, threshold."""
+    from loadwatch.core.errors import GeneratorError, HostError, LoadwatchError
 
     if interrupted:
         return INTERRUPTED
+    if run.status.problem:
+        return LoadwatchError.exit_code
     if run.reasons:
         return GeneratorError.exit_code
     if any(host.state in ("lost", "failed") for host in run.status.hosts):
@@ -316,7 +330,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         options += ["--memory-per-worker", arguments.memory_per_worker]
     with Site([f"--backends={arguments.backends}", *options]) as site:
         if arguments.site_only:
-            print(site.url, flush=True)
+            _say(site.url)
             print(f"wall: {site.url}/wall/42/ with Cookie: {site.cookie}", file=sys.stderr)
             site.wait()
             return 0
@@ -332,5 +346,5 @@ def _export(arguments: argparse.Namespace) -> int:
 
     with open_session(resolve(arguments.session)) as session:
         for path in export_csv(session, arguments.output):
-            print(path)
+            _say(str(path))
     return 0

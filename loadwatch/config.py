@@ -15,17 +15,17 @@ import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Host, Plan, Scenario, Seconds, Target
+from loadwatch.core.plan import HIGHEST_RATE, Group, Host, Plan, Scenario, Seconds, Target
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
-_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
+_SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
 REDACTED = "(redacted)"
 
 CLOSED_CONNECTIONS = 10
@@ -55,7 +55,7 @@ def load_plan(path: Path) -> Plan:
 
 def plan_for(url: str) -> Plan:
     """A bare URL as a plan: its page is the one scenario."""
-    parts = urlsplit(url)
+    parts = _split(url, url)
     path = parts.path or "/"
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-") or "home"
     query = f"?{parts.query}" if parts.query else ""
@@ -74,21 +74,31 @@ def decode(document: Mapping[str, Any], source: str) -> Plan:
     return check(plan, source)
 
 
+def _split(url: str, where: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from None
+
+
 def check(plan: Plan, source: str) -> Plan:
     """`plan` if it makes sense as a whole, else PlanError."""
 
     def wrong(where: str, what: str) -> PlanError:
         return PlanError(f"{source}: {where}: {what}")
 
-    target = urlsplit(plan.target.url)
+    target = _split(plan.target.url, f"{source}: target.url")
     if target.scheme not in ("http", "https") or not target.hostname:
         raise wrong("target.url", f"expected http(s)://host…, got {plan.target.url!r}")
     try:
-        _ = target.port
+        if target.port == 0:
+            raise ValueError("port 0 is no port")
     except ValueError as error:
         raise wrong("target.url", str(error)) from None
     if target.username is not None or target.password is not None:
         raise wrong("target.url", "put credentials into a header, not into the URL")
+    if not 0 <= plan.load.seed < 2**63:
+        raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
     if plan.target.timeout > 3600:
         raise wrong("target.timeout", "at most 1h")
     if not plan.scenarios:
@@ -123,7 +133,7 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
     where = f"scenario.{scenario.name}"
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
-        raise wrong(f"{where}.path", f"{scenario.path!r} leads away from the target")
+        raise wrong(f"{where}.path", "it leads away from the target")
     for name, value in scenario.headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
@@ -198,7 +208,7 @@ def redact(plan: Plan) -> dict[str, Any]:
 def is_literal_secret(header: str, value: str) -> bool:
     """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
     indirect = value.startswith("@") or _ENVIRONMENT.search(value) is not None
-    return header.lower() in _SECRET_HEADERS and not indirect
+    return _SECRET_HEADER.search(header) is not None and not indirect
 
 
 def apply(plan: Plan, options: Any) -> Plan:
@@ -218,10 +228,11 @@ def apply(plan: Plan, options: Any) -> Plan:
     elif options.connections is not None:
         raise PlanError("--connections belongs to --rate max")
     elif options.rate is not None:
+        load["connections"] = None
         scenarios = scaled(scenarios, _rate(options.rate))
     if options.header:
         headers = dict(map(_header, options.header))
-        scenarios = tuple(replace(s, headers={**s.headers, **headers}) for s in scenarios)
+        scenarios = tuple(replace(s, headers=_merged(s.headers, headers)) for s in scenarios)
     target = plan.target
     if options.timeout is not None:
         target = replace(target, timeout=Seconds(options.timeout))
@@ -253,9 +264,15 @@ def _rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         rate = math.nan
-    if not 0 <= rate < math.inf:
+    if not 0 <= rate <= HIGHEST_RATE:
         raise PlanError(f"--rate: expected requests per second or `max`, got {text!r}")
     return rate
+
+
+def _merged(headers: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with those of the command line instead of or beside them; case does not matter."""
+    named = {name.lower() for name in given}
+    return {name: v for name, v in headers.items() if name.lower() not in named} | dict(given)
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -12,11 +14,16 @@ from loadwatch.core.tick import Tick
 
 
 class Narrator:
-    """Listens to a bus and writes a line per tick; `history` has already taken the tick."""
+    """Listens to a bus and writes a line per tick, in a thread of its own.
 
-    def __init__(self, history: History, out: TextIO) -> None:
-        self._history = history
+    Whoever reads the lines may stop reading: past a thousand that wait, the rest is left out.
+    """
+
+    def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._lines: queue.Queue[str | None] = queue.Queue(1000)
+        self._thread = threading.Thread(target=self._write, name="narrator", daemon=True)
+        self._thread.start()
 
     def __call__(self, tick: Tick) -> None:
         """Write what happened, and what the second came to."""
@@ -26,11 +33,23 @@ class Narrator:
         if "load.offered" in tick.values:
             self._line(f"{clock(tick.second)}  {'  '.join(_load_parts(tick.values))}")
 
-    def _line(self, text: str) -> None:
+    def close(self) -> None:
+        """Write what waits, for a second at most."""
+        self._line(None)
+        self._thread.join(1.0)
+
+    def _line(self, text: str | None) -> None:
         try:
-            print(text, file=self._out, flush=True)
-        except (BrokenPipeError, ValueError):
-            pass  # nobody listens; the run goes on
+            self._lines.put_nowait(text)
+        except queue.Full:
+            pass
+
+    def _write(self) -> None:
+        while (text := self._lines.get()) is not None:
+            try:
+                print(text, file=self._out, flush=True)
+            except (OSError, ValueError):
+                return  # nobody listens; the run goes on
 
 
 def clock(seconds: float) -> str:
@@ -121,6 +140,6 @@ def _step_line(index: int, history: History) -> str:
     mark = f" [{step.mark}]" if step.mark else ""
     return (
         f"{index + 1}{mark} {rates}: {step.seconds} s, completed"
-        f" {format_value(step.mean('load.completed'), Unit.PER_SECOND)}, "
+        f" {format_value(step.rate('load.completed'), Unit.PER_SECOND)}, "
         f"errors {errors}, {', '.join(times)}"
     )

@@ -22,7 +22,7 @@ from loadwatch.core.controls import RunStatus
 from loadwatch.core.errors import HostError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
-from loadwatch.core.plan import Plan
+from loadwatch.core.plan import HIGHEST_RATE, Plan
 from loadwatch.core.reading import HostStatus, Reading
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
@@ -34,6 +34,9 @@ from loadwatch.session import Recorder, export_csv, open_session
 
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
+
+STUCK = 10
+"""Seconds in a row that a worker may leave unreported before it is given up."""
 
 GRACE = 0.3
 """Seconds that a second stays open for readings that arrived in it but are still being parsed."""
@@ -98,7 +101,7 @@ class Run:
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
+        self._missed: dict[int, int] = {}
         self._recorder = Recorder(
             session, self._meta(), self.catalogue, on_problem=self._recording_failed
         )
@@ -136,6 +139,7 @@ class Run:
         if self.plan.stages:
             self._staging = asyncio.create_task(self._follow_stages())
         self._ticking = asyncio.create_task(self._tick())
+        self._ticking.add_done_callback(self._ticked_out)
 
     async def _hosts_live(self) -> None:
         try:
@@ -157,7 +161,6 @@ class Run:
         """Stop firing now; open requests run out, then `wait` returns."""
         self._endless = False
         if self._origin is None:
-            self._ended.set()
             return
         now = self._clock()
         if self.duration is None or self._origin + self.duration > now:
@@ -166,11 +169,8 @@ class Run:
 
     async def wait(self, patience: float | None = None) -> None:
         """Return when all was fired and every open request has ended, or after `patience` s."""
-        try:
-            async with asyncio.timeout(patience):
-                await self._ended.wait()
-        except TimeoutError:
-            pass
+        if self._ticking is not None:
+            await asyncio.wait({self._ticking}, timeout=patience)
 
     async def close(self) -> None:
         """End everything this run started: workers, connections, threads; close the session.
@@ -199,13 +199,26 @@ class Run:
         assert self._origin is not None
         grace = GRACE if self._monitors else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
-            if late := self._late():
-                names = ", ".join(str(number + 1) for number in sorted(late))
-                self._event("worker", f"load worker {names} did not report in time")
+            self._look_after(self._late())
             self.bus.publish(self._ticker.close())
+        if self.duration is None:
+            self.duration = max(0.0, self._fleet.fired_until - self._origin)
         while self._ticker.pending:
             self.bus.publish(self._ticker.close())
-        self._ended.set()
+        self.history.total.duration = self.duration
+
+    def _ticked_out(self, ticking: asyncio.Task[None]) -> None:
+        """The ticking is over; a bug of ours in it must not pass for the end of a run."""
+        if not ticking.cancelled() and (bug := ticking.exception()) is not None:
+            self._trouble(f"internal error: {bug!r}")
+
+    def _look_after(self, late: frozenset[int]) -> None:
+        """Name the workers that are late; give up those that have been for too long."""
+        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
+        if late:
+            names = ", ".join(str(number + 1) for number in sorted(late))
+            self._event("worker", f"load worker {names} did not report in time")
+        self._fleet.kill([number for number, missed in self._missed.items() if missed >= STUCK])
 
     async def _second_passed(self, end: float, grace: float) -> bool:
         """Wait until the second that ends at `end` is complete; False if all is over before."""
@@ -258,15 +271,27 @@ class Run:
         self._event("worker", reason)
 
     def _listener_failed(self, failure: Exception) -> None:
-        self._problem = f"internal error: {failure!r}"
+        self._trouble(f"internal error: {failure!r}")
 
     def _recording_failed(self, problem: str) -> None:
-        self._problem = problem
+        """The recorder's report, from its thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._trouble, problem)
+
+    def _trouble(self, problem: str) -> None:
+        """Something of ours fails while the run goes on: said at once, and in the exit code."""
+        self._problem = self._problem or problem
+        self._event("error", problem)
 
     def _event(self, kind: EventKind, text: str, host: str = "") -> None:
         self._ticker.event(Event(round(self.elapsed, 3), kind, text, host))
 
     # -- Controls ----------------------------------------------------------------------------
+
+    @property
+    def began(self) -> bool:
+        """Whether firing ever began."""
+        return self._origin is not None
 
     @property
     def elapsed(self) -> float:
@@ -301,8 +326,8 @@ class Run:
             raise PlanError("a closed loop has no rate to turn")
         if scenario not in self._rates:
             raise PlanError(f"no scenario {scenario!r}")
-        if not 0 <= rate < math.inf:
-            raise PlanError(f"a rate is 0 or more, got {rate:g}")
+        if not 0 <= rate <= HIGHEST_RATE:
+            raise PlanError(f"a rate is from 0 to {HIGHEST_RATE:,.0f}/s, got {rate:g}")
         if self.plan.load.max_rate is not None:
             others = sum(own for name, own in self._rates.items() if name != scenario)
             rate = min(rate, max(0.0, self.plan.load.max_rate - others))
@@ -348,15 +373,17 @@ class Run:
         self._event("rate", ", ".join(f"{name} {rate:g}/s" for name, rate in changed.items()))
 
     def _effective(self) -> dict[str, float]:
-        """The rates that arrivals follow now; none in a closed loop."""
-        if self._closed:
+        """The rates that arrivals follow now; none in a closed loop that fires."""
+        if self._closed and self._firing:
             return {}
         return {name: rate if self._firing else 0.0 for name, rate in self._rates.items()}
 
     def _send_rates(self, at: float) -> None:
         if self._origin is None:
             return  # sent as soon as firing begins
-        rates = [rate if self._firing else 0.0 for rate in self._rates.values()]
+        # A closed loop has no rates: anything but 0 lets it go on.
+        asked = [1.0 if self._closed else rate for rate in self._rates.values()]
+        rates = [rate if self._firing else 0.0 for rate in asked]
         self._fleet.set_rates(at, rates)
         self._ticker.rates(at - self._origin, self._effective())
 
@@ -370,13 +397,11 @@ class Run:
 
     def result(self) -> dict[str, Any]:
         """The run so far as the object that `run --json` prints."""
-        duration = self.duration
-        if duration is None and self._fleet.done and self._origin is not None:
-            duration = self._fleet.fired_until - self._origin
+        duration = self.elapsed if self.duration is None else self.duration
         return result(
             self.history.total,
             judged=self.judged,
-            duration=self.elapsed if duration is None else min(duration, self.elapsed),
+            duration=min(duration, self.elapsed),
             hosts=tuple(self._hosts.values()),
             reasons=self.reasons,
             closed=self._closed,

@@ -63,7 +63,7 @@ def test_the_defaults() -> None:
         ('[target]\nurl = "http://me:secret@x"\n' + HOME,
          "target.url: put credentials into a header, not into the URL"),
         (TARGET + HOME + 'path = "http://elsewhere/"',
-         "scenario.home.path: 'http://elsewhere/' leads away from the target"),
+         "scenario.home.path: it leads away from the target"),
         (TARGET + HOME + 'headers = { "X Y" = "1" }',
          "scenario.home.headers: 'X Y' is no header name"),
         (TARGET + HOME + 'headers = { X = "a\\r\\nEvil: 1" }',

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from loadwatch.core.bus import TickBus
@@ -21,6 +22,7 @@ from loadwatch.ui.app import LoadwatchApp
 from loadwatch.ui.bars import Header
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.panes import all_panes
+from loadwatch.ui.panes.processes import ProcessesPane
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.prompt import Prompt
 from tests.ui_fakes import CATALOGUE, MIB, STATUS, FakeControls, shown, story, tick
@@ -349,6 +351,14 @@ async def test_the_process_table_scrolls() -> None:
         assert "postgres: main" in on.text
         await on.press("pagedown", "home")
         assert "postgres: main" in on.text
+        pane = on.app.screen.query_exactly_one(ProcessesPane)
+        wheel = (pane, 1, 1, 0, 1, 0, False, False, False)
+        pane.post_message(events.MouseScrollDown(*wheel))
+        await on.pilot.pause()
+        assert "postgres: main" not in on.text
+        pane.post_message(events.MouseScrollUp(*wheel))
+        await on.pilot.pause()
+        assert "postgres: main" in on.text
 
 
 async def test_h_shows_the_next_host() -> None:
@@ -376,12 +386,13 @@ async def test_help_lists_every_key_that_does_something() -> None:
     async with screen() as on:
         await on.press("?")
         for key in "+-][=12pzme<>q":
-            assert any(line.split("│")[0] or key in line.split() for line in on.text.splitlines())
+            assert any(f" {key}  " in line for line in on.text.splitlines()), key
         for text in ("Raise the rate", "Halve the rate", "Freeze the view", "Go to Swap",
                      "Stop firing, from anywhere", "Write CSV files", "End the run"):  # fmt: skip
             assert text in on.text
         assert "Choose scenario 3" not in on.text
         assert "next host" not in on.text  # there is one only
+        assert "Ten rows down" not in on.text  # the process table has no focus
         await on.press("escape")
         assert isinstance(on.app.screen, Dashboard)
 
@@ -541,6 +552,12 @@ async def test_what_is_not_displayed_is_not_drawn(monkeypatch: pytest.MonkeyPatc
         drawn.clear()
         await on.publish(STORY[10])
         assert drawn == ["Rate"]
+        await on.press("z")
+        told: list[str] = []
+        for pane in all_panes():
+            monkeypatch.setattr(pane, "headline", lambda self, _: told.append(self.TITLE) or [])
+        await on.publish(STORY[11])
+        assert told == ["Rate"]
 
 
 async def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:

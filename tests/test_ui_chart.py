@@ -185,6 +185,11 @@ def test_no_layer_is_too_thin_to_be_seen(share: float) -> None:
     assert any(role.startswith("good") for role in roles)
 
 
+def test_the_smallest_value_is_not_zero() -> None:
+    assert stack([("good", [0.001])], [], 1, 0, 8.0) == [[("▁", "good")]]
+    assert stack([("good", [0.0])], [], 1, 0, 8.0) == [[("▁", "axis")]]
+
+
 def test_where_layers_meet_a_cell_has_two_colours() -> None:
     cells = stack([("good", [4.0]), ("bad", [4.0])], [], 1, 0, 8.0)
     assert cells == [[("▄", "good on bad")]]

@@ -21,7 +21,8 @@ class ScenarioBucket(msgspec.Struct):
 
     `offered` counts by the due instant, `sent` by the write, everything else by the moment it
     happened. The histograms are `core.histogram` counts: `response` (due to done, timeouts
-    included at the time given up), `service` (send to done), `lag` (due to send).
+    included at the time given up), `service` (send to done; making a connection where there is none
+    is part of it), `lag` (due to send).
     """
 
     offered: int = 0

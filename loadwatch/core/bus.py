@@ -36,7 +36,8 @@ class TickBus:
             try:
                 listener(tick)
             except Exception as failure:
-                self._listeners.remove(listener)
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
                 if self._on_failure is None:
                     raise
                 self._on_failure(failure)

@@ -17,6 +17,12 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+\Z")]
 
 
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+"""Requests per second; the bound is beyond what anybody fires, and keeps typing errors finite."""
+
+HIGHEST_RATE = 1e6
+
+
 class Seconds(float):
     """A duration; in TOML a string with its unit (`30s`, `5m`, `250ms`)."""
 
@@ -34,7 +40,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     path: str = "/"
-    rate: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    rate: Rate = 10.0
     headers: dict[str, str] = {}
 
 
@@ -46,11 +52,11 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     arrival: Literal["uniform", "poisson"] = "poisson"
-    seed: int = 1
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 1
     workers: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] = "auto"
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 1000
     keep_alive: bool = True
-    max_rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    max_rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
     requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
@@ -84,7 +90,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A planned stretch of an unattended run: every scenario's rate times `scale`."""
 
     duration: Seconds
-    scale: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    scale: Rate = 1.0
 
 
 class Plan(

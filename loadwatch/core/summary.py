@@ -62,6 +62,8 @@ class Summary:
         self.step = 0
         self.mark = ""
         self.rates: Mapping[str, float] = {}
+        self.duration: float | None = None
+        self._fired: tuple[int, int] | None = None
         self.tallies: dict[str, Tally] = {}
         self.open_requests: array[float] = array("d")
         self._histograms: dict[tuple[str, Kind], Histogram] = {}
@@ -79,6 +81,7 @@ class Summary:
                 tally = self.tallies[key] = Tally()
             tally.add(value)
         if tick.values.get("load.offered"):
+            self._fired = (self._fired[0] if self._fired else tick.second, tick.second)
             self.open_requests.append(tick.values.get("load.in_flight", 0))
         for (scenario, kind), counts in tick.histograms.items():
             histogram = self._histograms.setdefault((scenario, kind), Histogram())
@@ -98,6 +101,17 @@ class Summary:
             for key, tally in sorted(self.tallies.items())
             if key.startswith(prefix + ".") and tally.sum
         }
+
+    @property
+    def firing(self) -> float:
+        """Seconds of firing: as told by `duration`, else from the first that fired to the last."""
+        if self.duration is not None:
+            return self.duration
+        return self._fired[1] - self._fired[0] + 1 if self._fired else 0
+
+    def rate(self, key: str) -> float:
+        """What is counted per second, per second of firing: the last answers take no time."""
+        return self.count(key) / self.firing if self.firing else 0.0
 
     def mean(self, key: str) -> float | None:
         """The mean of `key` over the seconds that know it, else None."""
@@ -137,15 +151,17 @@ class Summary:
         load = self.tallies.get(f"{owner}.offered")
         if metric.kind == "rate" and load is not None:
             tally = self.tallies.get(metric.key)
-            return tally.sum / load.count if tally else 0.0
+            return self.rate(metric.key) if tally else 0.0
         return self.mean(metric.key)
 
     def is_at_least(self, metric: Metric) -> bool:
         """Whether `value(metric)` is a timeout, so that the true percentile or maximum is above."""
         times = self._distribution(metric.key)
         name = metric.key.rpartition(".")[2]
-        if times is None or name == "mean":
+        if times is None:
             return False
+        if name == "mean":
+            return times.censored > 0
         return times.is_censored(SHARES.get(name, 1.0))
 
     def _distribution(self, key: str) -> Histogram | None:

@@ -45,6 +45,7 @@ class Ticker:
         self._step = 1
         self._mark = ""
         self._rates: dict[str, float] = {}
+        self._generator: dict[str, float] = {}
         self._turns: list[tuple[int, dict[str, float] | None, str | None]] = []
 
     @property
@@ -54,8 +55,8 @@ class Ticker:
 
     @property
     def pending(self) -> bool:
-        """Whether outcomes wait for a second that is not closed yet."""
-        return bool(self._buckets)
+        """Whether outcomes or events wait for a second that is not closed yet."""
+        return bool(self._buckets or self._events)
 
     def bucket(self, bucket: Bucket) -> None:
         """Take one worker's second."""
@@ -65,9 +66,9 @@ class Ticker:
         """The workers whose bucket of the next second, or a later one, is here."""
         return frozenset(
             bucket.worker
-            for second, buckets in self._buckets.items()
-            if second >= self._next
+            for buckets in self._buckets.values()
             for bucket in buckets
+            if bucket.second >= self._next
         )
 
     def reading(self, second: int, reading: Reading) -> None:
@@ -85,11 +86,11 @@ class Ticker:
         Steps are whole seconds: it opens with the first one that begins at `at` or later, and
         changes within one second make one step.
         """
-        self._turns.append((math.ceil(at), dict(rates), None))
+        self._turns.append((_opens(at), dict(rates), None))
 
     def mark(self, at: float, text: str) -> None:
         """The user's note `at` seconds after the start: it labels the step that it opens."""
-        self._turns.append((math.ceil(at), None, text))
+        self._turns.append((_opens(at), None, text))
 
     def close(self) -> Tick:
         """The next second as a Tick."""
@@ -137,7 +138,11 @@ class Ticker:
         if not buckets:
             return total, None
         parts = [ScenarioBucket() for _ in self.scenarios]
+        newest = {bucket.worker: bucket for bucket in sorted(buckets, key=lambda b: b.second)}
         for bucket in buckets:
+            if bucket is not newest[bucket.worker]:
+                for own in bucket.scenarios:
+                    own.in_flight, own.oldest = 0, 0.0  # how it stood then, not how it stands now
             for part, own in zip(parts, bucket.scenarios, strict=True):
                 add(part, own)
         for part in parts:
@@ -175,6 +180,11 @@ class Ticker:
         rows.sort(key=lambda row: -row.process.rss)
         others = [row for row in rows if not row.groups]
         return [row for row in rows if row.groups] + others[:LARGEST_OTHERS]
+
+
+def _opens(at: float) -> int:
+    """The first whole second from `at` on; a boundary may be off by a rounding error."""
+    return math.ceil(at - 1e-6)
 
 
 def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from loadwatch.core.bucket import Bucket
 from loadwatch.core.errors import GeneratorError, PlanError
@@ -13,6 +15,9 @@ from loadwatch.load import messages
 
 STARTUP = 20.0
 """Seconds that a worker may take until it is ready."""
+
+RATE_PER_WORKER = 20_000
+"""Requests per second that one worker fires with ease."""
 
 STDERR_TAIL = 2000
 """Bytes kept of what a dying worker says."""
@@ -33,7 +38,7 @@ class Fleet:
         self._on_death = on_death
         self._workers: list[_Process] = []
         self._closing = False
-        self.fired_until = 0.0
+        self._ends: list[float] = []
 
     @property
     def alive(self) -> frozenset[int]:
@@ -44,6 +49,16 @@ class Fleet:
     def done(self) -> bool:
         """Whether every worker that lives has fired all and has nothing open."""
         return not self.alive
+
+    @property
+    def fired_until(self) -> float:
+        """When firing ended (monotonic clock), once all is done.
+
+        Where a number of requests ended it: an open loop when the next one of all would have been
+        due, a closed loop with its last answer.
+        """
+        closed = self._plan.load.connections is not None
+        return (max if closed else min)(self._ends, default=0.0)
 
     async def start(self) -> None:
         """Spawn the workers and wait until each has rendered its requests.
@@ -77,6 +92,12 @@ class Fleet:
         """Fire nothing that is due at `at` or later; open requests run out."""
         self._send(messages.Finish(at))
 
+    def kill(self, numbers: Collection[int]) -> None:
+        """End workers that do not answer any more."""
+        for worker in self._workers:
+            if worker.number in numbers:
+                worker.process.kill()
+
     async def close(self) -> None:
         """End every worker, whatever it does; nothing of it is left when this returns."""
         self._closing = True
@@ -98,7 +119,7 @@ class Fleet:
                 self._on_bucket(report.bucket)
             case messages.Done():
                 worker.done = True
-                self.fired_until = max(self.fired_until, report.until)
+                self._ends.append(report.until)
 
     def _lost(self, worker: _Process, reason: str) -> None:
         if not worker.ready.done():
@@ -113,9 +134,9 @@ def share_out(plan: Plan) -> list[messages.Job]:
     The rates are not divided: workers interleave on one schedule.
     """
     load = plan.load
-    workers = 1 if load.workers == "auto" else load.workers
-    if load.connections is not None:
-        workers = min(workers, load.connections)
+    workers = _needed(plan) if load.workers == "auto" else load.workers
+    for divided in (load.connections, load.requests, load.max_in_flight):
+        workers = min(workers, divided or workers)  # no worker without a share
     scenarios = [
         messages.ScenarioJob(s.name, s.path, s.rate, dict(s.headers)) for s in plan.scenarios
     ]
@@ -132,7 +153,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             verify=plan.target.verify,
             arrival=load.arrival,
             seed=load.seed,
-            max_in_flight=max(1, part(load.max_in_flight, worker)),
+            max_in_flight=part(load.max_in_flight, worker),
             keep_alive=load.keep_alive,
             scenarios=scenarios,
             connections=None if load.connections is None else part(load.connections, worker),
@@ -140,6 +161,15 @@ def share_out(plan: Plan) -> list[messages.Job]:
         )
         for worker in range(workers)
     ]
+
+
+def _needed(plan: Plan) -> int:
+    """Workers for the plan's rates, leaving a core to whatever else runs; one for a closed loop."""
+    if plan.load.connections is not None:
+        return 1
+    scale = max([1.0, *(stage.scale for stage in plan.stages)])
+    rate = sum(scenario.rate for scenario in plan.scenarios) * scale
+    return max(1, min((os.cpu_count() or 1) - 1, math.ceil(rate / RATE_PER_WORKER)))
 
 
 class _Process:
@@ -202,11 +232,18 @@ class _Process:
         assert self.process.stdout is not None and self.process.stderr is not None
         said = asyncio.create_task(_tail(self.process.stderr))
         splitter = messages.Splitter()
-        while data := await self.process.stdout.read(65536):
-            for body in splitter.feed(data):
-                on_report(self, messages.decode_report(body))
-        self.gone = True
+        try:
+            while data := await self.process.stdout.read(65536):
+                for body in splitter.feed(data):
+                    on_report(self, messages.decode_report(body))
+        except Exception as error:
+            self.process.kill()  # what it says is not to be understood
+            said.cancel()
+            self.gone = True
+            on_lost(self, f"internal error: {error!r}")
+            return
         code = await self.process.wait()
+        self.gone = True
         lines = (await said).decode(errors="replace").strip().splitlines()
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         on_lost(self, f"{cause}, {lines[-1]}" if lines else cause)

@@ -28,6 +28,9 @@ class OpenLoop:
     `requests` bounds how many are fired in all. `timer` is set by whoever drives the loop.
     """
 
+    BATCH = 2000
+    """Arrivals that are fired before the event loop has its turn."""
+
     def __init__(
         self,
         streams: Sequence[Stream],
@@ -60,12 +63,16 @@ class OpenLoop:
         """Fire what is due by now and arm the timer for the next arrival."""
         self.advance(self._clock())
 
-    def advance(self, to: float) -> None:
-        """Fire what is due before `to`, in the order of the due instants."""
+    def advance(self, to: float) -> bool:
+        """Fire what is due before `to`, in the order of the due instants.
+
+        Not more than `BATCH` at once, so that the event loop stays within reach of commands however
+        high the rate is; True if that was all.
+        """
         end = min(to, self._until)
-        while self._left > 0:
+        for _ in range(self.BATCH):
             stream = self._next()
-            if _due(stream) >= end:
+            if self._left <= 0 or _due(stream) >= end:
                 break
             assert stream.arrivals is not None
             due, now = stream.arrivals.advance(), self._clock()
@@ -73,9 +80,13 @@ class OpenLoop:
             if self._wire.fire(stream, due, now):
                 count(stream.bucket.lag, now - due)
         self._rearm()
+        return self._left <= 0 or _due(self._next()) >= end
 
     def set_rates(self, at: float, rates: Sequence[float]) -> None:
-        """New rates (1/s, in the streams' order) from `at`; what was due before is fired first."""
+        """New rates (1/s, in the streams' order) from `at`; what was due before is fired first.
+
+        A backlog beyond a batch is given up: it came of a rate that nobody can fire.
+        """
         self.advance(at)
         for stream, rate in zip(self._streams, rates, strict=True):
             assert stream.arrivals is not None
@@ -132,6 +143,7 @@ class ClosedLoop:
         self._waiting = connections
         self._last = math.inf
         self._on = True
+        self._begun = False
 
     @property
     def over(self) -> bool:
@@ -140,11 +152,15 @@ class ClosedLoop:
 
     @property
     def until(self) -> float:
-        """When firing ended: as told, or with the last request."""
+        """When firing ended: as told, or when the last request did."""
         return min(self._until, self._last) if self._left <= 0 else self._until
 
     def begin(self) -> None:
         """Second 0 has come: every connection that waits fires."""
+        self._begun = True
+        self._go_on()
+
+    def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, 0
         for _ in range(waiting):
             self._fire()
@@ -152,13 +168,16 @@ class ClosedLoop:
     def set_rates(self, at: float, rates: Sequence[float]) -> None:
         """All rates 0 hold each connection as it comes free; anything else lets all go on."""
         self._on = any(rates)
-        self.begin()
+        if self._begun:
+            self._go_on()
 
-    def advance(self, to: float) -> None:
+    def advance(self, to: float) -> bool:
         """Nothing is due before it is sent."""
+        return True
 
     def freed(self, answered: bool) -> None:
         """A request ended: fire the next, after a rest if it failed."""
+        self._last = self._clock()
         if answered:
             self._fire()
         else:
@@ -173,7 +192,6 @@ class ClosedLoop:
         if not self._on:
             self._waiting += 1
         elif self._left > 0 and now < self._until:
-            self._last = now
             self._left -= 1
             self._wire.fire(self._turn(), now, now)
 

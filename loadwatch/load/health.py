@@ -1,7 +1,7 @@
 """Is the generator itself the limit? Its numbers are then worth nothing, and this says so.
 
-Gates of send lag, drops and shortage are judged over the whole run; a busy core or a
-single stall only shows in the live numbers.
+Gates of send lag, drops and shortage are judged over the whole run. A busy core alone is none: it
+shows in `generator.cpu`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def judge(summary: Summary) -> tuple[str, ...]:
     offered, dropped = summary.count("load.offered"), summary.count("load.dropped")
     lag = summary.histogram("lag")
     lag_p99, median = lag.percentile(0.99), summary.histogram("response").percentile(0.5)
-    if lag_p99 is not None and lag.is_known(0.99):
+    if lag_p99 is not None:  # every request's lag is on record: there is nothing to estimate
         gate = max(LAG_FLOOR, LAG_SHARE * (median or 0.0))
         if lag_p99 > gate:
             reasons.append(f"send lag p99 {lag_p99 * 1000:.0f} ms, above {gate * 1000:.0f} ms")

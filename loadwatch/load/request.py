@@ -23,8 +23,10 @@ def build(url: str, path: str, headers: Mapping[str, str], keep_alive: bool) -> 
     try:
         with httpx.Client(headers=own) as client:
             return client.build_request("GET", httpx.URL(url).join(path), headers=dict(headers))
-    except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
-        raise PlanError(f"{path}: {error}") from None
+    except UnicodeError:
+        raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise PlanError(str(error)) from None
 
 
 def render(request: httpx.Request) -> bytes:

@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
     """One connection. `stream` is the scenario whose request is open on it, else None."""
 
     __slots__ = (
+        "again",
         "alive",
         "attempt",
         "done",
@@ -55,6 +56,7 @@ class Connection(asyncio.Protocol):
         self.head: bytes | None = None
         self.socket = -1
         self.alive = True
+        self.again = False
         self.done = False
         self.keep = False
         self.status = 0
@@ -64,7 +66,8 @@ class Connection(asyncio.Protocol):
         """Send the open request; the connection must be up."""
         stream, transport = self.stream, self.transport
         assert stream is not None and transport is not None
-        stream.bucket.sent += 1
+        if not self.again:
+            stream.bucket.sent += 1
         request = stream.request
         # At once, not at the end of the loop's turn as the transport would: the server can begin
         # while we go on. A closing transport's descriptor may already be somebody else's.
@@ -129,6 +132,8 @@ class Connection(asyncio.Protocol):
         if self.status >= 200:
             self.done = True
             self.keep = parser.should_keep_alive()  # only known in here
+        else:
+            self.head = (self.head or b"").partition(_HEAD_END)[2]  # the real one comes now
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the connection is gone, by the server or by us."""
@@ -176,7 +181,7 @@ class Wire:
         # Insertion-ordered, and due instants ascend: the first one is the oldest.
         self._open: dict[Connection, None] = {}
         self._addresses: list[str] = []
-        self._sweep = self._loop.call_later(timeout, self._expire)
+        self._sweep_at(time.monotonic() + timeout)
         self.freed: Callable[[bool], None] | None = None
 
     @property
@@ -203,8 +208,11 @@ class Wire:
         connection.stream = stream
         connection.due = due
         connection.sent = now
-        connection.done = False
+        connection.again = connection.done = False
         connection.head = None
+        if due + self._timeout < self._wake:  # it comes late: so would the sweep
+            self._sweep.cancel()
+            self._sweep_at(due + self._timeout)
         if connection.transport is not None:
             connection.used = True
             connection.write()
@@ -260,7 +268,7 @@ class Wire:
         del self._open[stale]
         stream.bucket.retried += 1
         fresh = self._connect()
-        fresh.stream, fresh.due, fresh.sent = stream, stale.due, stale.sent
+        fresh.stream, fresh.due, fresh.sent, fresh.again = stream, stale.due, stale.sent, True
         self._open[fresh] = None
         # It stands last now though it is not the youngest: the sweep could come too late for it.
         self._loop.call_at(stale.due + self._timeout, self._expire_one, fresh, stale.due)
@@ -290,7 +298,7 @@ class Wire:
     def _expire(self) -> None:
         """Give up what is past its deadline, and come back at the next one.
 
-        Whatever is fired from now on has a later deadline, so there is nothing to poll for.
+        What is fired from now on has a later deadline (or moves the sweep): nothing is polled.
         """
         now = time.monotonic()
         expired = []
@@ -303,6 +311,10 @@ class Wire:
             expired.append(connection)
         for connection in expired:
             self.failed(connection, "timeout")
+        self._sweep_at(wake)
+
+    def _sweep_at(self, wake: float) -> None:
+        self._wake = wake
         self._sweep = self._loop.call_at(wake, self._expire)
 
     def _expire_one(self, connection: Connection, due: float) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from loadwatch.core.bucket import Bucket, ScenarioBucket
-from loadwatch.core.errors import LoadwatchError
+from loadwatch.core.errors import LoadwatchError, PlanError
 from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
 from loadwatch.load.generator import ClosedLoop, OpenLoop
@@ -100,14 +100,17 @@ class Worker:
     def _second_passed(self) -> None:
         self._close_seconds()
         if not self._done:
-            self._loop.call_at(self._start + self._second + 1, self._second_passed)
+            # Not in the past, where a backlog would take every turn of the loop.
+            soon = time.monotonic() + 0.001
+            self._loop.call_at(max(self._start + self._second + 1, soon), self._second_passed)
 
     def _close_seconds(self) -> None:
         """Report every second that has passed; more than one if this process was held up."""
         now = time.monotonic()
         while self._start + self._second + 1 <= now and not self._done:
             boundary = self._start + self._second + 1
-            self.generator.advance(boundary)
+            if not self.generator.advance(boundary):
+                break  # more is overdue than fits into one turn: this second is not over yet
             self._report(boundary)
 
     def set_rates(self, at: float, rates: list[float]) -> None:
@@ -149,6 +152,14 @@ def _wire(job: messages.Job) -> Wire:
     )
 
 
+def _render(job: messages.Job, scenario: messages.ScenarioJob) -> bytes:
+    """A scenario's bytes; PlanError that names it, and quotes nothing of its secrets."""
+    try:
+        return render(build(job.url, scenario.path, scenario.headers, job.keep_alive))
+    except PlanError as error:
+        raise PlanError(f"scenario.{scenario.name}: {error}") from None
+
+
 class Conversation:
     """Follows the parent's commands until it says goodbye by closing the pipe."""
 
@@ -177,10 +188,7 @@ class Conversation:
         match command:
             case messages.Job():
                 self._job = command
-                self._requests = [
-                    render(build(command.url, scenario.path, scenario.headers, command.keep_alive))
-                    for scenario in command.scenarios
-                ]
+                self._requests = [_render(command, scenario) for scenario in command.scenarios]
                 self._out.write(messages.encode(messages.Ready()))
             case messages.Begin():
                 assert self._job is not None

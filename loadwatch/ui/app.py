@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
+from rich.traceback import Traceback
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -78,6 +79,10 @@ class LoadwatchApp(App[None]):
         except LoadwatchError as failure:
             self.failure = failure
             self.exit(return_code=failure.exit_code)
+
+    def _fatal_error(self) -> None:
+        """A crash is shown without local variables, which may hold secrets."""
+        self.panic(Traceback(show_locals=False))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every key of the screen is in the command palette too, by what it does."""

@@ -34,6 +34,9 @@ VERDICT_ROLES = {"not saturated": ("●", "good"), "unknown": ("?", "quiet")}
 class Bar(Canvas):
     """Full lines of text, as many as there is something to say."""
 
+    def __init__(self, look: str = "bar") -> None:
+        super().__init__(classes=look)
+
     @property
     def room(self) -> int:
         """The cells of a line, known even before the first layout."""
@@ -64,9 +67,9 @@ class Header(Bar):
             _spread(_run(view, width), _state(status, frozen, view.seconds), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
-        rows += [[(f"▲ result invalid: {plain(reason)}", "bad")] for reason in status.reasons]
-        if status.problem:
-            rows.append([(f"▲ {plain(status.problem)}", "bad")])
+        wrong = [f"result invalid: {reason}" for reason in status.reasons]
+        for text in (*wrong, *([status.problem] if status.problem else [])):
+            rows += wrap([("▲ " + plain(text), "bad")], width)
         self.say(rows)
 
 

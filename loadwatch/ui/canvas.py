@@ -44,10 +44,10 @@ def plain(text: str) -> str:
 
 def fit(text: str, width: int, right: bool = False) -> str:
     """`text` in exactly `width` cells, with `…` where it is cut."""
-    length = cell_len(text)
-    if length > width:
+    missing = width - cell_len(text)
+    if missing < 0:
         return set_cell_size(text, max(width - 1, 0)) + "…" * min(width, 1)
-    return " " * (width - length) + text if right else text + " " * (width - length)
+    return " " * missing + text if right else text + " " * missing
 
 
 def length(row: Sequence[Run]) -> int:

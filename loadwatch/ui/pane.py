@@ -37,6 +37,7 @@ class Pane(Canvas, can_focus=True):
     def __init__(self) -> None:
         super().__init__(classes=self.LOOK)
         self._view: View | None = None
+        self._said = Text()
 
     def headline(self, view: View) -> list[Row]:
         """The newest numbers, behind the title; the first ones stay where room is short."""
@@ -56,7 +57,9 @@ class Pane(Canvas, can_focus=True):
         view = self._view
         if view is None or not self.is_on_screen:
             return
-        self.border_title = self._title(view)
+        title = self._title(view)
+        if title != self._said:
+            self._said = self.border_title = title
         width, height = self.content_size
         if width > 0 and height > 0:
             self.show(self.draw(view, width, height))
@@ -65,15 +68,14 @@ class Pane(Canvas, can_focus=True):
         """Another size is another picture."""
         self.call_later(self.redraw)
 
+    def on_show(self, event: events.Show) -> None:
+        """What happened while it was hidden was not drawn."""
+        self.call_later(self.redraw)
+
     def notify_style_update(self) -> None:
         """The colours of the title change too."""
         super().notify_style_update()
         self.call_later(self.redraw)
-
-    @property
-    def is_on_screen(self) -> bool:
-        """Whether anybody could see it."""
-        return self.is_mounted and self.display and self.outer_size.area > 0
 
     def _title(self, view: View) -> Text:
         before, key, after = self.TITLE.upper().partition(self.JUMP)

@@ -23,11 +23,14 @@ class ProcessesPane(HostPane):
 
     TITLE, JUMP, ORDER, LOOK = "Processes", "P", 5, "pane -table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "scroll_table(1)", "Scroll the table down", show=False),
-        Binding("up", "scroll_table(-1)", "Scroll the table up", show=False),
-        Binding("pagedown", "scroll_table(10)", "Ten rows down", show=False),
-        Binding("pageup", "scroll_table(-10)", "Ten rows up", show=False),
-        Binding("home", "scroll_table(-1000000)", "To the largest process", show=False),
+        Binding(key, f"scroll_table({rows})", tooltip=does, show=False)
+        for key, rows, does in (
+            ("down", 1, "Scroll the table down"),
+            ("up", -1, "Scroll the table up"),
+            ("pagedown", 10, "Ten rows down"),
+            ("pageup", -10, "Ten rows up"),
+            ("home", -1_000_000, "Back to the largest process"),
+        )
     ]
 
     def __init__(self) -> None:

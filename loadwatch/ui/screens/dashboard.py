@@ -87,7 +87,11 @@ class Dashboard(Screen[None]):
         self._seconds = WINDOWS[1]
         self._frozen: View | None = None
         self._panes = [pane() for pane in all_panes()]
-        self._header, self._verdict, self._scenarios = Header(), VerdictBar(), Scenarios()
+        self._header, self._verdict, self._scenarios = (
+            Header("bar -head"),
+            VerdictBar(),
+            Scenarios(),
+        )
 
     def compose(self) -> ComposeResult:
         """Bars and panes; the load on one side, the servers on the other."""

@@ -30,7 +30,7 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        super().__init__()
+        super().__init__(classes="dialog")
         self._keys = keys
 
     def compose(self) -> ComposeResult:

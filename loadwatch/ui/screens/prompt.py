@@ -31,7 +31,7 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(self, question: str, check: Check) -> None:
-        super().__init__()
+        super().__init__(classes="dialog")
         self._question = question
         self._check = check
 
