@@ -115,8 +115,6 @@ class Run:
             "arrival": "closed" if self._closed else self.plan.load.arrival,
         }
 
-    # -- life --------------------------------------------------------------------------------
-
     async def start(self, hosts_first: bool = False) -> None:
         """Spawn the workers, start the monitors, begin firing.
 
@@ -192,8 +190,6 @@ class Run:
             if self._origin is None:
                 self._session.unlink()  # nothing was fired: there is nothing to keep
 
-    # -- seconds -----------------------------------------------------------------------------
-
     async def _tick(self) -> None:
         """Close one second after the other until all is over."""
         assert self._origin is not None
@@ -242,8 +238,6 @@ class Run:
             await asyncio.sleep(max(0.0, at - self._clock()))
             self._turn({s.name: s.rate * following.scale for s in self.plan.scenarios}, at)
 
-    # -- what comes in -----------------------------------------------------------------------
-
     def _from_thread(self, item: Reading | HostStatus) -> None:
         """A monitor's sink, called in its threads."""
         assert self._loop is not None
@@ -285,8 +279,6 @@ class Run:
 
     def _event(self, kind: EventKind, text: str, host: str = "") -> None:
         self._ticker.event(Event(round(self.elapsed, 3), kind, text, host))
-
-    # -- Controls ----------------------------------------------------------------------------
 
     @property
     def began(self) -> bool:
@@ -386,8 +378,6 @@ class Run:
         rates = [rate if self._firing else 0.0 for rate in asked]
         self._fleet.set_rates(at, rates)
         self._ticker.rates(at - self._origin, self._effective())
-
-    # -- the end -----------------------------------------------------------------------------
 
     @property
     def judged(self) -> Summary:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -138,6 +139,8 @@ def test_a_closed_loop_has_no_send_lag(site: str, tmp_path: Path) -> None:
     result = result_of(done)
     assert done.returncode == 0
     assert (result["completed"], result["send_lag_ms"]) == (60, None)
+    assert result["duration_s"] > 0
+    assert result["rate"] == pytest.approx(60 / result["duration_s"], rel=0.01)
 
 
 def test_stages_scale_the_rates_and_make_steps(site: str, tmp_path: Path) -> None:
@@ -179,6 +182,11 @@ WRONG = '[target]\nurl = "http://127.0.0.1:1"\n'
         (WRONG + '[[scenario]]\nname = "a"\n', ["--duration", "5"], "expected a duration"),
         (WRONG + '[[scenario]]\nname = "a"\n', ["--duration", "1s", "--rate", "x"], "--rate"),
         (WRONG + '[[scenario]]\nname = "a"\n', ["--duraton", "1s"], "unrecognized arguments"),
+        (WRONG + '[[scenario]]\nname = "a"\nrate = 0\n', ["--requests", "3"],
+         "never come to an end"),
+        (WRONG + '[[scenario]]\nname = "a"\n', ["--requests", "x"], "expected a whole number"),
+        (WRONG + '[[scenario]]\nname = "a"\nrate = inf\n', ["--duration", "1s"],
+         "scenario[0].rate"),
         (WRONG + '[[scenario]]\nname = "a"\n[thresholds]\n"load.respons.p99" = "< 1s"\n',
          ["--duration", "1s"], "load.respons.p99"),
         (WRONG + '[[scenario]]\nname = "a"\n[thresholds]\n"load.response.p99" = "< 1MiB"\n',
@@ -333,6 +341,59 @@ def test_a_host_that_cannot_be_watched_is_exit_code_3(site: str, tmp_path: Path)
     assert done.returncode == 3
     assert "host 127-0-0-1" in done.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []  # a run that never began leaves no session
+
+
+def test_an_interrupt_while_a_host_connects_is_heard(site: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loadwatch", "run", site, "--duration", "5s", "--json",
+             "--host", f"root@127.0.0.1:{silent.getsockname()[1]}",
+             "--session", str(tmp_path / "a")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "HOME": str(tmp_path), "SSH_AUTH_SOCK": ""},
+        )  # fmt: skip
+        (tmp_path / ".ssh").mkdir()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=15)
+    assert process.returncode in (130, 3)  # 3: no key, so that it was refused before
+    assert out == ""
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_reader_that_is_gone_does_not_change_how_it_went(site: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'[target]\nurl = "{site}"\n[[scenario]]\nname = "a"\n'
+        '[thresholds]\n"load.completed" = "> 1000/s"\n',
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        f"{{ {sys.executable} -m loadwatch run {plan} --duration 1s --session {tmp_path / 'a'};"
+        f" echo $? >{tmp_path / 'code'}; }} | true",
+        shell=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert (tmp_path / "code").read_text().strip() == "99"
+
+
+def test_a_stuck_worker_is_given_up(site: str, tmp_path: Path) -> None:
+    """It is stopped, not dead: after ten seconds without a word it counts as such."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadwatch", "run", site, "--duration", "2s", "--json",
+         "--session", str(tmp_path / "a")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "offered" in line:
+            break
+    (worker,) = children(process.pid)
+    os.kill(worker, signal.SIGSTOP)
+    out, err = process.communicate(timeout=40)
+    assert process.returncode == 4
+    assert not json.loads(out)["generator"]["healthy"]
+    assert "load worker 1 died" in err
 
 
 def test_the_dashboard_wants_a_terminal(site: str, tmp_path: Path) -> None:

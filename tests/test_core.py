@@ -170,6 +170,36 @@ def test_what_comes_late_counts_in_the_next_second() -> None:
     assert ticker.close().values["load.completed"] == 6
 
 
+def test_a_late_bucket_is_no_delivery_of_the_next_second() -> None:
+    ticker = Ticker(["home"], [], healthy)
+    ticker.close()
+    ticker.bucket(bucket(0, 0, in_flight=14))
+    assert ticker.delivered() == frozenset()
+    ticker.bucket(bucket(0, 1, in_flight=7))
+    assert ticker.delivered() == {0}
+    assert ticker.close().values["load.in_flight"] == 7  # how it stands, not what it adds up to
+
+
+def test_events_wait_for_a_tick_of_their_own() -> None:
+    ticker = Ticker(["home"], [], healthy)
+    assert not ticker.pending
+    ticker.event(Event(0.5, "worker", "died"))
+    assert ticker.pending
+    assert [event.text for event in ticker.close().events] == ["died"]
+    assert not ticker.pending
+
+
+def test_a_rate_is_per_second_of_firing() -> None:
+    """100/s for 1.1 s, answered until 3 s: the tail is no second of firing."""
+    history = History()
+    for second, (offered, completed) in enumerate([(100, 60), (10, 40), (0, 10)]):
+        history.add(tick(second, load__offered=offered, load__completed=completed))
+    total = history.total
+    assert total.rate("load.completed") == pytest.approx(55)  # two seconds fired, as far as known
+    total.duration = 1.1
+    assert total.rate("load.completed") == pytest.approx(100)
+
+
 def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
     ticker = Ticker(["home"], [], healthy)
     ticker.rates(0.0, {"home": 1.0})

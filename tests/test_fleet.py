@@ -98,6 +98,20 @@ async def test_the_number_of_requests_is_shared_out() -> None:
     assert recorded.total(0).offered + recorded.total(1).offered == 25
 
 
+async def test_firing_ends_where_the_next_request_of_all_would_have_been_due() -> None:
+    async with serving(answering(OK)) as port:
+        alone = Plan(
+            Target(f"http://127.0.0.1:{port}"),
+            Load(arrival="uniform", workers=3, requests=10),
+            (Scenario("home", "/", 100.0),),
+        )
+        recorded = Recorded(alone)
+        start = await recorded.begin()
+        await recorded.done()
+        await recorded.fleet.close()
+    assert recorded.fleet.fired_until - start == pytest.approx(0.1)
+
+
 async def test_a_worker_that_dies_is_said_and_the_other_goes_on() -> None:
     async with serving(answering(OK)) as port:
         recorded = Recorded(plan(port, workers=2))
@@ -140,13 +154,14 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
-async def test_a_worker_whose_parent_is_gone_ends_within_a_second() -> None:
+@pytest.mark.parametrize("rate", [50, 1_000_000])
+async def test_a_worker_whose_parent_is_gone_ends_within_a_second(rate: int) -> None:
     program = """
         import asyncio, sys, time
         from loadwatch.core.plan import *
         from loadwatch.load.fleet import Fleet
         async def main():
-            plan = Plan(Target("http://127.0.0.1:%s"), scenarios=(Scenario("home", "/", 50.0),))
+            plan = Plan(Target("http://127.0.0.1:%s"), scenarios=(Scenario("home", "/", %s.0),))
             fleet = Fleet(plan, lambda bucket: None, print)
             await fleet.start()
             fleet.begin(time.monotonic())
@@ -156,7 +171,7 @@ async def test_a_worker_whose_parent_is_gone_ends_within_a_second() -> None:
     """
     async with serving(answering(OK)) as port:
         parent = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", textwrap.dedent(program % port), stdout=subprocess.PIPE
+            sys.executable, "-c", textwrap.dedent(program % (port, rate)), stdout=subprocess.PIPE
         )
         assert parent.stdout is not None
         worker = int(await parent.stdout.readline())

@@ -111,6 +111,15 @@ def test_a_second_is_closed_with_all_that_was_due_in_it() -> None:
     assert offered == [7, 14, 21, 28, 35]
 
 
+def test_a_rate_that_nobody_can_fire_leaves_the_loop_its_turn() -> None:
+    time, wire = VirtualTime(), ScriptedWire()
+    loop, _ = open_loop(time, wire, {"home": 1e6})
+    time.now = 1.0
+    assert not loop.advance(1.0)
+    assert len(wire.fired) == OpenLoop.BATCH
+    assert time.deadline < 1.0  # it goes on at once, after whatever else waits
+
+
 @pytest.mark.parametrize(("requests", "until"), [(1, 0.2), (5, 1.0), (20, 4.0)])
 def test_it_ends_after_so_many_requests(requests: int, until: float) -> None:
     time, wire = VirtualTime(), ScriptedWire()

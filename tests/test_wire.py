@@ -57,6 +57,13 @@ CHUNKED = (
         (answering(*(bytes([b]) for b in CHUNKED), pause=0.0001), {200: 3}, {}, 1),
         # An interim response is passed over.
         (answering(b"HTTP/1.1 100 Continue\r\n\r\n" + OK), {200: 3}, {}, 1),
+        # … and does not make an answer of what breaks off after it.
+        (answering(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+                   b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", keep=False, pause=0.001),
+         {}, {"reset": 3}, 0),
+        (answering(b"HTTP/1.1 100 Continue\r\n\r\n", keep=False), {}, {"reset": 3}, 0),
+        (answering(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nend", keep=False),
+         {200: 3}, {}, 0),
         (answering(b"HTTP/1.1 204 No Content\r\n\r\n"), {204: 3}, {}, 1),
         (answering(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n"), {304: 3}, {}, 1),
         # A redirect is what it is.
@@ -156,6 +163,7 @@ async def test_a_stale_connection_is_retried_once_and_counted() -> None:
     async with serving(behave) as port:
         bucket, _ = await fire(port, 4)
     assert (bucket.status, bucket.errors, bucket.retried) == ({200: 4}, {}, 3)
+    assert bucket.sent == bucket.offered == 4
 
 
 async def test_bytes_nobody_asked_for_close_the_connection() -> None:
@@ -218,6 +226,23 @@ async def test_a_closed_loop_keeps_its_connections_busy_and_takes_turns() -> Non
         wire.close()
     assert [stream.bucket.completed for stream in streams] == [60, 20]
     assert [stream.bucket.lag for stream in streams] == [{}, {}]
+
+
+async def test_a_closed_loop_fires_nothing_before_it_begins_and_ends_with_the_last_answer() -> None:
+    async with serving(answering(b"", OK, pause=0.1)) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 4)
+        stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
+        loop = ClosedLoop([stream], [1], wire, time.monotonic, 4, requests=4)
+        wire.freed = loop.freed
+        loop.set_rates(0, [1])
+        assert stream.bucket.offered == 0
+        begin = time.monotonic()
+        loop.begin()
+        while wire.open:
+            await asyncio.sleep(0.001)
+        wire.close()
+    assert stream.bucket.completed == 4
+    assert loop.until >= begin + 0.1
 
 
 async def test_a_closed_loop_holds_and_goes_on() -> None:
