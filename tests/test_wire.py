@@ -193,6 +193,7 @@ async def test_tls_is_verified_unless_told_otherwise(tmp_path: Path) -> None:
         accepted, idle = await fire(port, 3, tls=trusting)
     assert refused.errors == {"tls": 2}
     assert (accepted.status, idle) == ({200: 3}, 1)
+    assert accepted.received > 3 * len(OK) + 500  # on the wire: with handshake and records
     async with serving(answering(b"not TLS at all")) as port:
         garbled, _ = await fire(port, 1, tls=trusting)
     assert sum(garbled.errors.values()) == 1

@@ -13,6 +13,15 @@ from typing import cast
 _READ = 256 * 1024
 
 
+class Plain(asyncio.Protocol):
+    """What a `TlsChannel` serves: a protocol that wants to know what crossed the wire."""
+
+    __slots__ = ()
+
+    def encrypted(self, size: int) -> None:
+        """So many bytes of TLS have arrived."""
+
+
 class TlsChannel(asyncio.Protocol):
     """Stands between a TCP transport and a protocol, to which it is the transport.
 
@@ -20,7 +29,7 @@ class TlsChannel(asyncio.Protocol):
     hangs up before. `inner` sees its connection from then on.
     """
 
-    def __init__(self, inner: asyncio.Protocol, context: ssl.SSLContext, host: str) -> None:
+    def __init__(self, inner: Plain, context: ssl.SSLContext, host: str) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
@@ -39,6 +48,7 @@ class TlsChannel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: records, or a part of one."""
         self._incoming.write(data)
+        self._inner.encrypted(len(data))
         if not self._up:
             self._shake_hands()
             if not self._up:

@@ -19,13 +19,13 @@ from typing import cast
 import httptools
 
 from loadwatch.load.stream import Stream
-from loadwatch.load.tls import TlsChannel
+from loadwatch.load.tls import Plain, TlsChannel
 
 _HEAD_END = b"\r\n\r\n"
 _LONGEST_HEAD = 64 * 1024
 
 
-class Connection(asyncio.Protocol):
+class Connection(Plain):
     """One connection. `stream` is the scenario whose request is open on it, else None."""
 
     __slots__ = (
@@ -101,7 +101,8 @@ class Connection(asyncio.Protocol):
             self.wire.discard(self)
             return
         size = len(data)
-        stream.bucket.received += size
+        if self.wire.plain:
+            stream.bucket.received += size
         if self.head is None:
             repeat = stream.repeat
             if (
@@ -124,6 +125,11 @@ class Connection(asyncio.Protocol):
             if stream.lessons and self.keep and self.head is data:
                 stream.learn(data, self.status)
             self.wire.answered(self, self.status, self.keep)
+
+    def encrypted(self, size: int) -> None:
+        """`load.tls`: what came before it was decrypted, handshakes included."""
+        if self.stream is not None:
+            self.stream.bucket.received += size
 
     def on_message_complete(self) -> None:
         """httptools: the end of a response, or of an interim one (1xx), which is passed over."""
