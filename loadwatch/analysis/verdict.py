@@ -18,6 +18,9 @@ from loadwatch.core.summary import Summary
 JUDGED_SECONDS = 5
 """Seconds of firing below which nothing is said."""
 
+TREND = 600
+"""Seconds at most over which open requests are seen to pile up."""
+
 ANSWERED = 0.99
 """Share of the requests that a server which keeps up answers."""
 
@@ -161,6 +164,11 @@ class _Stretch:
         return len(self.summary.open_requests)
 
     @property
+    def recent(self) -> Sequence[float]:
+        """Open requests at the end of the last seconds that fired."""
+        return self.summary.open_requests[-TREND:]
+
+    @property
     def is_closed(self) -> bool:
         """Whether it is a closed loop, which asks for no rate."""
         return not self.summary.rates
@@ -185,12 +193,13 @@ class _Stretch:
     @property
     def is_rising(self) -> bool:
         """Whether open requests pile up: by 1 % of the load, and more than chance would."""
-        opened = self.summary.open_requests
+        opened = self.recent
         if len(opened) < JUDGED_SECONDS:
             return False
         slope = statistics.linear_regression(range(len(opened)), opened).slope
         chance = 3 * math.sqrt(max(1.0, statistics.fmean(opened)))
-        return slope * len(opened) > max(chance, 0.01 * self.summary.count("load.offered"))
+        offered = self.summary.count("load.offered") * len(opened) / self.seconds
+        return slope * len(opened) > max(chance, 0.01 * offered)
 
     def describe(self) -> str:
         """The requests in one line."""
@@ -199,7 +208,7 @@ class _Stretch:
 
     def describe_queue(self) -> str:
         """The open requests in a few words."""
-        opened = self.summary.open_requests
+        opened = self.recent
         if self.is_rising:
             return f"open requests rising from {opened[0]:.0f} to {opened[-1]:.0f}"
         return f"{statistics.fmean(opened or [0.0]):.1f} open on average"
