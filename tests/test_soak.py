@@ -1,0 +1,60 @@
+"""Longer checks, by `make soak`: what must not grow does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import nginx
+from loadwatch.core.history import History
+from tests.sshd import require
+from tests.test_cli import children
+from tests.ticks import run
+
+pytestmark = pytest.mark.soak
+
+MIB = 1024**2
+
+
+def rss(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def test_five_minutes_of_load_take_no_more_memory_than_one(tmp_path: Path) -> None:
+    require("nginx", "top", "vmstat")
+    with nginx() as url:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loadwatch", "run", url, "--rate", "1000", "--duration", "300s",
+             "--host", "local", "--session", str(tmp_path / "soak.loadwatch")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(60)
+        pids = [process.pid, *children(process.pid)]
+        before = {pid: rss(pid) for pid in pids}
+        time.sleep(230)
+        growth = {pid: rss(pid) - before[pid] for pid in pids if Path(f"/proc/{pid}").exists()}
+        code = process.wait(60)
+    assert code in (0, 4)  # the machine may be busy: that is not the question here
+    assert growth
+    assert max(growth.values()) < 10 * MIB, growth
+
+
+def test_eight_hours_of_ticks_fit_into_a_history() -> None:
+    history = History()
+    before = rss_of_self()
+    for tick in run(8 * 3600, rates={"home": 3.0}, hosts=("web", "db"), processes=20):
+        history.add(tick)
+    assert history.length == 8 * 3600
+    assert rss_of_self() - before < 150 * MIB
+
+
+def rss_of_self() -> int:
+    return rss(int(Path("/proc/self").resolve().name))
