@@ -78,7 +78,7 @@ class OpenLoop:
             due, now = stream.arrivals.advance(), self._clock()
             self._left -= 1
             if self._wire.fire(stream, due, now):
-                count(stream.bucket.lag, now - due)
+                count(stream.lag, now - due)
         self._rearm()
         return self._left <= 0 or _due(self._next()) >= end
 
@@ -134,6 +134,7 @@ class ClosedLoop:
     ) -> None:
         total = sum(weights)
         self._streams = list(streams)
+        self._only = streams[0] if len(streams) == 1 else None
         self._weights = [weight / total if total else 1 / len(weights) for weight in weights]
         self._credit = [0.0] * len(self._streams)
         self._wire = wire
@@ -163,7 +164,7 @@ class ClosedLoop:
     def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, 0
         for _ in range(waiting):
-            self._fire()
+            self._fire(self._clock())
 
     def set_rates(self, at: float, rates: Sequence[float]) -> None:
         """All rates 0 hold each connection as it comes free; anything else lets all go on."""
@@ -177,27 +178,27 @@ class ClosedLoop:
 
     def freed(self, answered: bool) -> None:
         """A request ended: fire the next, after a rest if it failed."""
-        self._last = self._clock()
+        now = self._last = self._clock()
         if answered:
-            self._fire()
+            self._fire(now)
         else:
-            asyncio.get_running_loop().call_later(self.PAUSE_AFTER_FAILURE, self._fire)
+            asyncio.get_running_loop().call_later(self.PAUSE_AFTER_FAILURE, self._go_on_with_one)
+
+    def _go_on_with_one(self) -> None:
+        self._fire(self._clock())
 
     def finish(self, at: float) -> None:
         """Fire nothing from `at` on."""
         self._until = at
 
-    def _fire(self) -> None:
-        now = self._clock()
+    def _fire(self, now: float) -> None:
         if not self._on:
             self._waiting += 1
         elif self._left > 0 and now < self._until:
             self._left -= 1
-            self._wire.fire(self._turn(), now, now)
+            self._wire.fire(self._only or self._turn(), now, now)
 
     def _turn(self) -> Stream:
-        if len(self._streams) == 1:
-            return self._streams[0]
         credit = self._credit
         for index, weight in enumerate(self._weights):
             credit[index] += weight

@@ -1,7 +1,7 @@
 """The short cut for responses that are all alike: most of what a load test gets back.
 
 A response whose head equals one that httptools has parsed before, but for the value of its Date,
-is framed as that one was. Two comparisons then replace the parser; what differs goes to it.
+is framed as that one was. A comparison then replaces the parser; what differs goes to it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ class Repeat:
     before: bytes
     resume: int
     after: bytes
+
+    def matches(self, data: bytes) -> bool:
+        """Whether `data` is a response like this one, whole."""
+        return (
+            len(data) == self.size
+            and data.startswith(self.before)
+            and data.startswith(self.after, self.resume)
+        )
 
 
 def learn(data: bytes, status: int) -> Repeat | None:

@@ -1,4 +1,4 @@
-"""One scenario on one worker: its bytes, its arrivals, and the bucket that its outcomes go to."""
+"""One scenario on one worker: its bytes, its arrivals, and the counts of what becomes of it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,31 @@ def count(histogram: dict[int, int], seconds: float) -> None:
 
 
 class Stream:
-    """A scenario's state. `bucket` is replaced once a second, so take it afresh every time."""
+    """A scenario's state.
 
-    __slots__ = ("arrivals", "bucket", "lessons", "name", "open", "repeat", "request")
+    What happens to every request is counted in plain slots here (`offered`, `sent`, `received`,
+    `alike`, the times), everything rarer in the bucket itself; `bucket` has both.
+    """
+
+    __slots__ = (
+        "_bucket",
+        "_repeat",
+        "alike",
+        "arrivals",
+        "bodiless",
+        "known",
+        "lag",
+        "lessons",
+        "name",
+        "offered",
+        "open",
+        "prompt",
+        "received",
+        "request",
+        "response",
+        "sent",
+        "service",
+    )
 
     LESSONS = 8
     """Responses that are looked at for a likeness; a page that is new every time has none."""
@@ -34,40 +56,95 @@ class Stream:
     def __init__(self, name: str, request: bytes, arrivals: Arrivals | None = None) -> None:
         self.name = name
         self.request = request
+        self.bodiless = request.startswith(b"HEAD ")
         self.arrivals = arrivals
-        self.bucket = ScenarioBucket()
         self.open = 0
-        self.repeat: Repeat | None = None
         self.lessons = self.LESSONS
+        self.known = b""
+        self._repeat: Repeat | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        bucket = self._bucket = ScenarioBucket()
+        self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
+        # Times of requests that were sent at the very instant they were due: both in one.
+        self.prompt: dict[int, int] = {}
+        self.offered = self.sent = self.received = self.alike = 0
+
+    @property
+    def bucket(self) -> ScenarioBucket:
+        """The counts since the last `take`."""
+        bucket = self._bucket
+        bucket.offered += self.offered
+        bucket.sent += self.sent
+        bucket.received += self.received
+        self.offered = self.sent = self.received = 0
+        if self.prompt:
+            for histogram in (bucket.response, bucket.service):
+                for index, times in self.prompt.items():
+                    histogram[index] = histogram.get(index, 0) + times
+            self.prompt = {}
+        self._settle()
+        return bucket
+
+    def take(self) -> ScenarioBucket:
+        """The counts since the last `take`, which begin anew."""
+        bucket = self.bucket
+        self._renew()
+        return bucket
 
     @property
     def busy(self) -> bool:
-        """Whether anything has happened in this second."""
+        """Whether anything has happened since the last `take`."""
         bucket = self.bucket
         return bool(bucket.offered or bucket.completed or bucket.errors or bucket.received)
+
+    # -- responses ---------------------------------------------------------------------------
 
     def learn(self, response: bytes, status: int) -> None:
         """A whole response that the parser had to read: the next ones may be like it."""
         self.lessons -= 1
-        self.repeat = learn(response, status) or self.repeat
+        repeat = learn(response, status)
+        if repeat is not None:
+            self._settle()
+            self._repeat = repeat
+            self.known = response
+
+    def resembles(self, data: bytes) -> bool:
+        """Whether `data` is a response such as the one learnt; it is then the `known` one."""
+        repeat = self._repeat
+        if repeat is None or not repeat.matches(data):
+            return False
+        self.known = data
+        return True
 
     def answered(self, status: int, response: float, service: float) -> None:
-        """A response came; times in seconds. Anything below 400 is goodput."""
-        bucket = self.bucket
+        """A response came; times in seconds."""
         self.open -= 1
-        bucket.completed += 1
+        self.tally(status)
+        count(self.response, response)
+        count(self.service, service)
+
+    def tally(self, status: int, times: int = 1) -> None:
+        """So many responses had this status. Anything below 400 is goodput."""
+        bucket = self._bucket
+        bucket.completed += times
         if status < 400:
-            bucket.good += 1
-        codes = bucket.status
-        codes[status] = codes.get(status, 0) + 1
-        count(bucket.response, response)
-        count(bucket.service, service)
+            bucket.good += times
+        bucket.status[status] = bucket.status.get(status, 0) + times
+
+    def _settle(self) -> None:
+        """Tally what was only noted as being like the response learnt."""
+        if self.alike:
+            assert self._repeat is not None
+            self.tally(self._repeat.status, self.alike)
+            self.alike = 0
 
     def failed(self, kind: str, response: float, service: float) -> None:
         """No response came. A timeout stays in the distributions, at the time it was given up."""
-        bucket = self.bucket
+        bucket = self._bucket
         self.open -= 1
         bucket.errors[kind] = bucket.errors.get(kind, 0) + 1
         if kind == "timeout":
-            count(bucket.response, response)
-            count(bucket.service, service)
+            count(self.response, response)
+            count(self.service, service)

@@ -106,9 +106,9 @@ class TlsChannel(asyncio.Protocol):
         else:
             self._flush()
 
-    def is_closing(self) -> bool:
-        """Whether the connection is coming to its end."""
-        return self._transport is None or self._transport.is_closing()
+    def get_write_buffer_size(self) -> int:
+        """Bytes that wait to be sent."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         """End the connection when all is sent."""

@@ -1,162 +1,21 @@
-"""The hot path: HTTP/1.1 over asyncio, one request per connection at a time, connections kept.
+"""The connections to one target, and what becomes of the requests on them: the hot path.
 
-Nothing here is awaited per request and no object is made per request. A `Wire` owns the
-connections; a `Connection` is an asyncio.Protocol that writes prepared bytes and lets httptools
-find the end of the response. Bodies are not held.
+HTTP/1.1 over asyncio, one request per connection at a time, connections kept. Nothing here is
+awaited per request and no object is made per request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import cast
 
-import httptools
-
-from loadwatch.load.stream import Stream
-from loadwatch.load.tls import Plain, TlsChannel
-
-_HEAD_END = b"\r\n\r\n"
-_LONGEST_HEAD = 64 * 1024
-
-
-class Connection(Plain):
-    """One connection. `stream` is the scenario whose request is open on it, else None."""
-
-    __slots__ = (
-        "again",
-        "alive",
-        "attempt",
-        "done",
-        "due",
-        "head",
-        "keep",
-        "parser",
-        "sent",
-        "socket",
-        "status",
-        "stream",
-        "transport",
-        "used",
-        "wire",
-    )
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.parser = httptools.HttpResponseParser(self)
-        self.transport: asyncio.Transport | None = None
-        self.attempt: asyncio.Task[None] | None = None
-        self.stream: Stream | None = None
-        self.due = self.sent = 0.0
-        self.head: bytes | None = None
-        self.socket = -1
-        self.alive = True
-        self.again = False
-        self.done = False
-        self.keep = False
-        self.status = 0
-        self.used = False
-
-    def write(self) -> None:
-        """Send the open request; the connection must be up."""
-        stream, transport = self.stream, self.transport
-        assert stream is not None and transport is not None
-        if not self.again:
-            stream.bucket.sent += 1
-        request = stream.request
-        # At once, not at the end of the loop's turn as the transport would: the server can begin
-        # while we go on. A closing transport's descriptor may already be somebody else's.
-        if self.socket >= 0 and not transport.is_closing():
-            try:
-                written = os.write(self.socket, request)
-            except OSError:
-                written = 0
-            if written == len(request):
-                return
-            self.socket = -1  # from here on the transport alone, which keeps the order
-            request = request[written:]
-        transport.write(request)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: the connection is up; its first request goes out."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class, by shape
-        self.attempt = None
-        if self.wire.plain:
-            self.socket = self.transport.get_extra_info("socket").fileno()
-        if self.stream is None:
-            self.wire.discard(self)
-        else:
-            self.write()
-
-    def data_received(self, data: bytes) -> None:
-        """asyncio: bytes of a response."""
-        stream = self.stream
-        if stream is None:
-            # Nothing was asked: a goodbye such as 408, or a server that talks out of turn.
-            self.wire.discard(self)
-            return
-        size = len(data)
-        if self.wire.plain:
-            stream.bucket.received += size
-        if self.head is None:
-            repeat = stream.repeat
-            if (
-                repeat is not None
-                and size == repeat.size
-                and data.startswith(repeat.before)
-                and data.startswith(repeat.after, repeat.resume)
-            ):
-                self.wire.answered(self, repeat.status, True)
-                return
-            self.head = data
-        elif _HEAD_END not in self.head and len(self.head) < _LONGEST_HEAD:
-            self.head += data
-        try:
-            self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.wire.failed(self, "protocol")
-            return
-        if self.done:
-            if stream.lessons and self.keep and self.head is data:
-                stream.learn(data, self.status)
-            self.wire.answered(self, self.status, self.keep)
-
-    def encrypted(self, size: int) -> None:
-        """`load.tls`: what came before it was decrypted, handshakes included."""
-        if self.stream is not None:
-            self.stream.bucket.received += size
-
-    def on_message_complete(self) -> None:
-        """httptools: the end of a response, or of an interim one (1xx), which is passed over."""
-        parser = self.parser
-        self.status = parser.get_status_code()
-        if self.status >= 200:
-            self.done = True
-            self.keep = parser.should_keep_alive()  # only known in here
-        else:
-            self.head = (self.head or b"").partition(_HEAD_END)[2]  # the real one comes now
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the connection is gone, by the server or by us."""
-        self.alive = False
-        if self.stream is not None:
-            self.wire.lost(self)
-        else:
-            self.wire.forget(self)
-
-    def delimited_by_close(self) -> bool:
-        """Whether the response that is open ends where the connection does (RFC 9112 §6.3)."""
-        head, end, _ = (self.head or b"").partition(_HEAD_END)
-        lines = head.lower().split(b"\r\n")
-        framed = any(
-            line.startswith((b"content-length:", b"transfer-encoding:")) for line in lines[1:]
-        )
-        return bool(end) and lines[0].startswith(b"http/1.") and not framed
+from loadwatch.load.connection import Connection
+from loadwatch.load.stream import Stream, count
+from loadwatch.load.tls import TlsChannel
 
 
 class Wire:
@@ -203,10 +62,9 @@ class Wire:
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
-        bucket = stream.bucket
-        bucket.offered += 1
+        stream.offered += 1
         if len(self._open) >= self._limit:
-            bucket.dropped += 1
+            stream.bucket.dropped += 1
             return False
         stream.open += 1
         connection = self._idle.pop() if self._idle else self._connect()
@@ -214,9 +72,7 @@ class Wire:
         connection.stream = stream
         connection.due = due
         connection.sent = now
-        connection.again = connection.done = False
-        connection.head = None
-        if due + self._timeout < self._wake:  # it comes late: so would the sweep
+        if due < self._swept_due:  # it comes late: so would the sweep
             self._sweep.cancel()
             self._sweep_at(due + self._timeout)
         if connection.transport is not None:
@@ -224,15 +80,21 @@ class Wire:
             connection.write()
         return True
 
-    def answered(self, connection: Connection, status: int, keep: bool) -> None:
-        """A response is complete: account for it, and keep or close its connection."""
+    def answered(self, connection: Connection, keep: bool) -> None:
+        """A response is complete and counted: note its times, and keep or close its connection."""
         stream = connection.stream
         assert stream is not None
         now = time.monotonic()
+        due = connection.due
+        stream.open -= 1
+        if connection.sent is due:
+            count(stream.prompt, now - due)
+        else:
+            count(stream.response, now - due)
+            count(stream.service, now - connection.sent)
         connection.stream = None
         del self._open[connection]
-        stream.answered(status, now - connection.due, now - connection.sent)
-        if keep and self._keep_alive and connection.alive:
+        if keep and self._keep_alive and connection.free:
             self._idle.append(connection)
         else:
             self.discard(connection)
@@ -255,7 +117,10 @@ class Wire:
         """The server closed with a request open: an end, a stale connection, or a reset."""
         if connection.head is not None:
             if connection.delimited_by_close():
-                self.answered(connection, connection.parser.get_status_code(), keep=False)
+                stream = connection.stream
+                assert stream is not None
+                stream.tally(connection.parser.get_status_code())
+                self.answered(connection, keep=False)
             else:
                 self.failed(connection, "reset")
         elif connection.used:
@@ -320,7 +185,7 @@ class Wire:
         self._sweep_at(wake)
 
     def _sweep_at(self, wake: float) -> None:
-        self._wake = wake
+        self._swept_due = wake - self._timeout
         self._sweep = self._loop.call_at(wake, self._expire)
 
     def _expire_one(self, connection: Connection, due: float) -> None:

@@ -133,7 +133,7 @@ class Worker:
         self._out.write(messages.encode(messages.Second(bucket)))
 
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
-        bucket, stream.bucket = stream.bucket, ScenarioBucket()
+        bucket = stream.take()
         bucket.in_flight = stream.open
         bucket.oldest = max(0.0, now - min(now, self._wire.oldest(stream)))
         return bucket

@@ -1,0 +1,199 @@
+"""One connection: an asyncio.Protocol that writes prepared bytes and finds the end of the answer.
+
+Most of what a load test gets back is like what it got before: one comparison then does
+(`load.repeat`). What differs goes to httptools. Bodies are not held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from loadwatch.load.stream import Stream
+from loadwatch.load.tls import Plain
+
+if TYPE_CHECKING:
+    from loadwatch.load.wire import Wire
+
+_HEAD_END = b"\r\n\r\n"
+_LONGEST_HEAD = 64 * 1024
+_FRAMING = (b"content-length:", b"transfer-encoding:")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1")
+
+
+class Connection(Plain):
+    """One connection. `stream` is the scenario whose request is open on it, else None."""
+
+    __slots__ = (
+        "again",
+        "alive",
+        "attempt",
+        "done",
+        "due",
+        "head",
+        "keep",
+        "parser",
+        "plain",
+        "sent",
+        "socket",
+        "status",
+        "stream",
+        "transport",
+        "used",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.plain = wire.plain
+        self.parser = httptools.HttpResponseParser(self)
+        self.transport: asyncio.Transport | None = None
+        self.attempt: asyncio.Task[None] | None = None
+        self.stream: Stream | None = None
+        self.due = self.sent = 0.0
+        self.head: bytes | None = None
+        self.socket = -1
+        self.alive = True
+        self.again = False
+        self.done = False
+        self.keep = False
+        self.status = 0
+        self.used = False
+
+    @property
+    def free(self) -> bool:
+        """Whether it can take the next request: up, and nothing of the last one is left to send."""
+        if not self.alive or self.transport is None:
+            return False
+        return self.socket >= 0 or not self.transport.get_write_buffer_size()
+
+    def write(self) -> None:
+        """Send the open request; the connection must be up."""
+        stream = self.stream
+        assert stream is not None
+        if self.again:
+            self.again = False
+        else:
+            stream.sent += 1
+        request = stream.request
+        # At once, not at the end of the loop's turn as the transport would: the server can begin
+        # while we go on.
+        if self.socket >= 0:
+            try:
+                written = os.write(self.socket, request)
+            except OSError:
+                written = 0
+            if written == len(request):
+                return
+            self.socket = -1  # from here on the transport alone, which keeps the order
+            request = request[written:]
+        assert self.transport is not None
+        self.transport.write(request)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the connection is up; its first request goes out."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class, by shape
+        self.attempt = None
+        if self.plain:
+            self.socket = self.transport.get_extra_info("socket").fileno()
+        if self.stream is None:
+            self.wire.discard(self)
+        else:
+            self.write()
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes of a response."""
+        stream = self.stream
+        if stream is None:
+            # Nothing was asked: a goodbye such as 408, or a server that talks out of turn.
+            self.wire.discard(self)
+            return
+        if self.plain:
+            stream.received += len(data)
+        if self.head is None and (data == stream.known or stream.resembles(data)):
+            stream.alike += 1
+            self.wire.answered(self, True)
+        elif stream.bodiless:
+            self._read_head(data)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Bytes for the parser; the request ends if the response does."""
+        if self.head is None:
+            self.head = data
+        elif _HEAD_END not in self.head and len(self.head) < _LONGEST_HEAD:
+            self.head += data
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.wire.failed(self, "protocol")
+            return
+        if self.done:
+            stream = self.stream
+            assert stream is not None
+            if stream.lessons and self.keep and self.head is data:
+                stream.learn(data, self.status)
+            self.done = False
+            self.head = None
+            stream.tally(self.status)
+            self.wire.answered(self, self.keep)
+
+    def _read_head(self, data: bytes) -> None:
+        """Bytes of the answer to a HEAD request: it ends with its head, whatever that promises.
+
+        httptools cannot be told so: it gets the head without its framing (RFC 9110 §9.3.2).
+        """
+        head, end, rest = ((self.head or b"") + data).partition(_HEAD_END)
+        if not end:
+            self.head = head
+            if len(head) > _LONGEST_HEAD:
+                self.wire.failed(self, "protocol")
+            return
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(_FRAMING)]
+        if not _INTERIM.match(head):
+            lines.append(b"Content-Length: 0")
+            if (
+                rest
+            ):  # a server that sends a body all the same: it cannot be told from the next answer
+                lines.append(b"Connection: close")
+        self.head = None
+        self._parse(b"\r\n".join(lines) + end)
+        if rest and self.stream is not None:
+            self._read_head(rest)
+
+    def encrypted(self, size: int) -> None:
+        """`load.tls`: what came before it was decrypted, handshakes included."""
+        if self.stream is not None:
+            self.stream.received += size
+
+    def on_message_complete(self) -> None:
+        """httptools: the end of a response, or of an interim one (1xx), which is passed over."""
+        parser = self.parser
+        self.status = parser.get_status_code()
+        if self.status >= 200:
+            self.done = True
+            self.keep = parser.should_keep_alive()  # only known in here
+        else:
+            self.head = (self.head or b"").partition(_HEAD_END)[2]  # the real one comes now
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection is gone, by the server or by us."""
+        self.alive = False
+        if self.stream is not None:
+            self.wire.lost(self)
+        else:
+            self.wire.forget(self)
+
+    def delimited_by_close(self) -> bool:
+        """Whether the response that is open ends where the connection does (RFC 9112 §6.3)."""
+        head, end, _ = (self.head or b"").partition(_HEAD_END)
+        lines = head.lower().split(b"\r\n")
+        framed = any(
+            line.startswith((b"content-length:", b"transfer-encoding:")) for line in lines[1:]
+        )
+        return bool(end) and lines[0].startswith(b"http/1.") and not framed
