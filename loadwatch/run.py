@@ -1,7 +1,6 @@
 """Run: the one composer. Fleet and monitors -> ticker -> bus; no screen. Implements `Controls`.
 
-All methods belong to the event loop that started the run. Monitors report from threads of their own
-and are let in by `call_soon_threadsafe` only.
+All methods belong to the event loop that started the run.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from loadwatch.analysis.result import result
 from loadwatch.analysis.verdict import JUDGED_SECONDS
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
-from loadwatch.core.errors import HostError, PlanError
+from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import HIGHEST_RATE, Plan
@@ -29,8 +28,9 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load import health
 from loadwatch.load.fleet import Fleet
-from loadwatch.remote import HostMonitor, host_metrics
+from loadwatch.remote import host_metrics
 from loadwatch.session import Recorder, export_csv, open_session
+from loadwatch.watching import Watching
 
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
@@ -43,9 +43,6 @@ GRACE = 0.3
 
 PATIENCE = 1.0
 """Seconds after its end that a second waits for a late worker."""
-
-HOST_STARTUP = 20.0
-"""Seconds that a headless run waits for its hosts."""
 
 
 def catalogue() -> Catalogue:
@@ -86,17 +83,11 @@ class Run:
         scale = plan.stages[0].scale if plan.stages else 1.0
         self._rates = {scenario.name: scenario.rate * scale for scenario in plan.scenarios}
         self._closed = plan.load.connections is not None
-        self._closing = False
         self._problem = ""
         self._deaths: list[str] = []
-        self._hosts = {host.name: HostStatus(host.name, "connecting") for host in plan.hosts}
-        self._host_changed = asyncio.Event()
         self._ticker = Ticker(self._rates, plan.hosts, health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
-        self._monitors = [
-            HostMonitor(host, self._from_thread, secret=(secrets or {}).get(host.name))
-            for host in plan.hosts
-        ]
+        self._hosts = Watching(plan.hosts, secrets or {}, self._observed, self._host_turned)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
@@ -122,11 +113,10 @@ class Run:
         that cannot be. Otherwise neither waits for the other.
         """
         self._loop = asyncio.get_running_loop()
-        for monitor in self._monitors:
-            monitor.start()
+        self._hosts.start()
         await self._fleet.start()
         if hosts_first:
-            await self._hosts_live()
+            await self._hosts.live()
         self._origin = self._clock() + LEAD
         self._ticker.start = self._wall() + LEAD
         self._fleet.begin(self._origin)
@@ -138,22 +128,6 @@ class Run:
             self._staging = asyncio.create_task(self._follow_stages())
         self._ticking = asyncio.create_task(self._tick())
         self._ticking.add_done_callback(self._ticked_out)
-
-    async def _hosts_live(self) -> None:
-        try:
-            async with asyncio.timeout(HOST_STARTUP):
-                while waiting := [h for h in self._hosts.values() if h.state != "live"]:
-                    for status in waiting:
-                        if status.state == "failed":
-                            raise HostError(f"host {status.host}: {status.detail}")
-                    self._host_changed.clear()
-                    await self._host_changed.wait()
-        except TimeoutError:
-            status = next(h for h in self._hosts.values() if h.state != "live")
-            raise HostError(
-                f"host {status.host}: not watched within {HOST_STARTUP:.0f} s"
-                f" ({status.state}{': ' + status.detail if status.detail else ''})"
-            ) from None
 
     def finish(self) -> None:
         """Stop firing now; open requests run out, then `wait` returns."""
@@ -180,11 +154,9 @@ class Run:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._staging = self._ticking = None
-        self._closing = True
-        for monitor in self._monitors:
-            monitor.stop()
+        self._hosts.stop()
         await self._fleet.close()
-        await asyncio.gather(*(asyncio.to_thread(monitor.join, 5.0) for monitor in self._monitors))
+        await self._hosts.join()
         if not self._recorder.closed:
             await asyncio.to_thread(self._recorder.close, self.result())
             if self._origin is None:
@@ -193,7 +165,7 @@ class Run:
     async def _tick(self) -> None:
         """Close one second after the other until all is over."""
         assert self._origin is not None
-        grace = GRACE if self._monitors else 0.0
+        grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
             self._look_after(self._late())
             self.bus.publish(self._ticker.close())
@@ -238,27 +210,14 @@ class Run:
             await asyncio.sleep(max(0.0, at - self._clock()))
             self._turn({s.name: s.rate * following.scale for s in self.plan.scenarios}, at)
 
-    def _from_thread(self, item: Reading | HostStatus) -> None:
-        """A monitor's sink, called in its threads."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(self._observe, item)
-        except RuntimeError:
-            pass  # the loop is closed: nobody is interested any more
+    def _observed(self, reading: Reading) -> None:
+        if self._origin is not None:
+            self._ticker.reading(math.floor(reading.at - self._origin), reading)
 
-    def _observe(self, item: Reading | HostStatus) -> None:
-        if self._closing:
-            return  # a host that we leave keeps the state in which the run ended
-        if isinstance(item, HostStatus):
-            before = self._hosts[item.host]
-            self._hosts[item.host] = item
-            self._host_changed.set()
-            if before.state != item.state:
-                kind: EventKind = "gap" if item.state in ("silent", "lost") else "host"
-                detail = f": {item.detail}" if item.detail else ""
-                self._event(kind, f"{item.state}{detail}", item.host)
-        elif self._origin is not None:
-            self._ticker.reading(math.floor(item.at - self._origin), item)
+    def _host_turned(self, status: HostStatus) -> None:
+        kind: EventKind = "gap" if status.state in ("silent", "lost") else "host"
+        detail = f": {status.detail}" if status.detail else ""
+        self._event(kind, f"{status.state}{detail}", status.host)
 
     def _worker_died(self, reason: str) -> None:
         self._deaths.append(reason)
@@ -305,7 +264,7 @@ class Run:
             connections=self.plan.load.connections,
             max_rate=self.plan.load.max_rate,
             elapsed=self.elapsed,
-            hosts=tuple(self._hosts.values()),
+            hosts=self._hosts.statuses,
             recording=str(self._session),
             reasons=self.reasons,
             problem=self._problem,
@@ -392,7 +351,7 @@ class Run:
             self.history.total,
             judged=self.judged,
             duration=min(duration, self.elapsed),
-            hosts=tuple(self._hosts.values()),
+            hosts=self._hosts.statuses,
             reasons=self.reasons,
             closed=self._closed,
             session=str(self._session),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadwatch import config
+from loadwatch import config, options
 from loadwatch.analysis.thresholds import parse
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Group, Scenario
@@ -144,11 +144,11 @@ def test_what_is_no_duration(text: str) -> None:
     ],
 )
 def test_hosts_are_named_by_their_first_label(address: str, taken: list[str], name: str) -> None:
-    host = config.host_for(address, taken)
+    host = options.host_for(address, taken)
     assert (host.name, host.ssh) == (name, address)
 
 
-def options(**given: object) -> argparse.Namespace:
+def given_options(**given: object) -> argparse.Namespace:
     every: dict[str, object] = dict.fromkeys(
         ("rate", "connections", "arrival", "seed", "duration", "requests", "timeout", "workers",
          "interval", "process_user", "process_pid")
@@ -158,10 +158,11 @@ def options(**given: object) -> argparse.Namespace:
 
 def test_options_override_the_plan() -> None:
     plan = decode(TARGET + HOME + "rate = 30\n" + HOME.replace("home", "wall") + "rate = 10\n")
-    applied = config.apply(
+    applied = options.apply(
         plan,
-        options(rate="8", seed=7, timeout=2.0, insecure=True, header=["X-A: b"], host=["me@web.x"],
-                interval=2.0, process_user="www-data", process_pid=(1, 2)),
+        given_options(rate="8", seed=7, timeout=2.0, insecure=True, header=["X-A: b"],
+                      host=["me@web.x"], interval=2.0, process_user="www-data",
+                      process_pid=(1, 2)),
     )  # fmt: skip
     assert [scenario.rate for scenario in applied.scenarios] == [6.0, 2.0]
     assert [scenario.headers for scenario in applied.scenarios] == [{"X-A": "b"}] * 2
@@ -185,7 +186,7 @@ def test_options_override_the_plan() -> None:
 def test_options_that_make_no_sense(given: dict[str, object], message: str) -> None:
     plan = decode(TARGET + HOME + "[load]\nmax_rate = 500")
     with pytest.raises(PlanError) as caught:
-        config.apply(plan, options(**given))
+        options.apply(plan, given_options(**given))
     assert str(caught.value).startswith(message)
 
 

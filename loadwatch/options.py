@@ -1,0 +1,112 @@
+"""The command line's options, applied to a plan."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from loadwatch.config import check
+from loadwatch.core.errors import PlanError
+from loadwatch.core.plan import HIGHEST_RATE, Group, Host, Plan, Scenario, Seconds
+
+CLOSED_CONNECTIONS = 10
+"""Connections of `--rate max` without `--connections`."""
+
+
+def apply(plan: Plan, options: Any) -> Plan:
+    """`plan` with the command line's options, by their names there; an absent one changes nothing.
+
+    PlanError for a rate above the ceiling, or options that exclude each other.
+    """
+    replace = msgspec.structs.replace
+    load = {
+        name: value
+        for name in ("arrival", "seed", "workers", "requests", "connections")
+        if (value := getattr(options, name)) is not None
+    }
+    scenarios = plan.scenarios
+    if options.rate == "max":
+        load.setdefault("connections", CLOSED_CONNECTIONS)
+    elif options.connections is not None:
+        raise PlanError("--connections belongs to --rate max")
+    elif options.rate is not None:
+        load["connections"] = None
+        scenarios = scaled(scenarios, _rate(options.rate))
+    if options.header:
+        headers = dict(map(_header, options.header))
+        scenarios = tuple(replace(s, headers=_merged(s.headers, headers)) for s in scenarios)
+    target = plan.target
+    if options.timeout is not None:
+        target = replace(target, timeout=Seconds(options.timeout))
+    if options.insecure:
+        target = replace(target, verify=False)
+    hosts = plan.hosts
+    for address in options.host:
+        hosts = (*hosts, host_for(address, [host.name for host in hosts]))
+    hosts = tuple(_watching(host, options) for host in hosts)
+    stages = () if options.duration is not None else plan.stages
+    return check(
+        Plan(target, replace(plan.load, **load), scenarios, hosts, stages, plan.thresholds),
+        "command line",
+    )
+
+
+def scaled(scenarios: tuple[Scenario, ...], rate: float) -> tuple[Scenario, ...]:
+    """The scenarios with their rates scaled so that they sum to `rate` (1/s)."""
+    total = sum(scenario.rate for scenario in scenarios)
+    share = [s.rate / total if total else 1 / len(scenarios) for s in scenarios]
+    return tuple(
+        msgspec.structs.replace(scenario, rate=rate * part)
+        for scenario, part in zip(scenarios, share, strict=True)
+    )
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate <= HIGHEST_RATE:
+        raise PlanError(f"--rate: expected requests per second or `max`, got {text!r}")
+    return rate
+
+
+def _merged(headers: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with those of the command line instead of or beside them; case does not matter."""
+    named = {name.lower() for name in given}
+    return {name: v for name, v in headers.items() if name.lower() not in named} | dict(given)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise PlanError(f"--header: expected 'Name: value', got {name!r}")
+    return name.strip(), value.strip()
+
+
+def _watching(host: Host, options: Any) -> Host:
+    """`host` with the interval and the groups that the command line gives to every host."""
+    groups = host.groups
+    if options.process_user is not None:
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", options.process_user)
+        groups = (*groups, Group(name=name, user=options.process_user))
+    if options.process_pid is not None:
+        groups = (*groups, Group(name="pids", pids=options.process_pid))
+    interval = host.interval if options.interval is None else Seconds(options.interval)
+    return msgspec.structs.replace(host, interval=interval, groups=groups)
+
+
+def host_for(address: str, taken: Collection[str]) -> Host:
+    """`--host user@a.b.c` as a Host named `a`, or `a-2` where that name is taken."""
+    bare = address.rpartition("@")[2]
+    first = bare if ":" in bare and "." not in bare else bare.split(":")[0]
+    label = first if re.fullmatch(r"[\d.]+", first) else first.split(".")[0]
+    base = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-") or "host"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return Host(name=name, ssh=address)

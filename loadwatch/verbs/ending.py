@@ -1,0 +1,52 @@
+"""How a run is reported and which exit code it gets: shared by the verbs that run one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadwatch.run import Run
+
+INTERRUPTED = 130
+THRESHOLD_FAILED = 99
+
+
+def say(text: str) -> None:
+    """Data to stdout. If its reader is gone, that is no failure of ours: the exit code stays."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def print_result(run: Run, as_json: bool) -> None:
+    """The result on stdout: one JSON object, or a short summary."""
+    import json
+
+    from loadwatch.console import summary
+
+    result = run.result()
+    if run.status.problem:
+        print(f"loadwatch: {run.status.problem}", file=sys.stderr)
+    say(
+        json.dumps(result, ensure_ascii=False)
+        if as_json
+        else summary(result, run.history, run.judged)
+    )
+
+
+def exit_code(run: Run, interrupted: bool, threshold_failed: bool) -> int:
+    """The first that holds of: interrupted, a fault of ours, generator, host, threshold."""
+    from loadwatch.core.errors import GeneratorError, HostError, LoadwatchError
+
+    if interrupted:
+        return INTERRUPTED
+    if run.status.problem:
+        return LoadwatchError.exit_code
+    if run.reasons:
+        return GeneratorError.exit_code
+    if any(host.state in ("lost", "failed") for host in run.status.hosts):
+        return HostError.exit_code
+    return THRESHOLD_FAILED if threshold_failed else 0

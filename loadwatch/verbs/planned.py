@@ -1,0 +1,102 @@
+"""What verbs that carry out a plan share: its options, the plan itself, secrets, the session."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadwatch.core.plan import Plan
+
+
+def add_run_options(command: argparse.ArgumentParser) -> None:
+    """What to fire at, how, and whom to watch: the options of `watch` and `run`."""
+    command.add_argument("plan", metavar="PLAN.toml|URL", help="what to fire at")
+    load = command.add_argument_group("load")
+    load.add_argument("--rate", metavar="R", help="requests per second, or `max`: a closed loop")
+    load.add_argument("--connections", type=count, metavar="C", help="of the closed loop")
+    load.add_argument("--arrival", choices=["uniform", "poisson"])
+    load.add_argument("--seed", type=int)
+    load.add_argument("--duration", type=duration, metavar="D", help="time of firing, as 60s")
+    load.add_argument("--requests", type=count, metavar="N", help="end after so many")
+    load.add_argument("--timeout", type=duration, metavar="D", help="from the due instant")
+    load.add_argument("--workers", type=count, metavar="N", help="load processes")
+    load.add_argument(
+        "--header", action="append", default=[], metavar="'NAME: VALUE'",
+        help="for every request; ${env:NAME} or @FILE keep secrets out of the process list",
+    )  # fmt: skip
+    load.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    host = command.add_argument_group("watched servers")
+    host.add_argument(
+        "--host", action="append", default=[], metavar="USER@SERVER", help="or `local`; repeatable"
+    )
+    host.add_argument("--interval", type=duration, metavar="D", help="of vmstat and top")
+    host.add_argument("--process-user", metavar="USER", help="a group: all processes of USER")
+    host.add_argument("--process-pid", type=pids, metavar="PID,…", help="a group: these processes")
+    host.add_argument("--ask-password", action="store_true", help="do not try keys alone")
+    command.add_argument("--session", type=Path, metavar="FILE", help="where to record")
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds of `30s`, `250ms`, `5m`."""
+    from loadwatch import config
+
+    try:
+        return config.duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def pids(text: str) -> tuple[int, ...]:
+    """Process numbers, as `12,13`."""
+    return tuple(count(part) for part in text.split(","))
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    """The plan that the command line names, with its options applied."""
+    from loadwatch import config, options
+
+    if "://" in arguments.plan:
+        plan = config.plan_for(arguments.plan)
+    else:
+        plan = config.load_plan(Path(arguments.plan))
+    plan = options.apply(plan, arguments)
+    for scenario in plan.scenarios:
+        for name, value in scenario.headers.items():
+            if config.is_literal_secret(name, value):
+                print(
+                    f"loadwatch: scenario {scenario.name}: {name} stands in clear; "
+                    "${env:NAME} or @FILE would keep it out of the process list",
+                    file=sys.stderr,
+                )
+    return plan
+
+
+def secrets_of(plan: Plan, ask: bool) -> dict[str, str]:
+    """Passwords and passphrases of the hosts that need one, asked for on the terminal."""
+    import getpass
+
+    from loadwatch.remote import needs_secret
+
+    secrets = {}
+    for host in plan.hosts:
+        prompt = needs_secret(host, ask)
+        if prompt is not None and sys.stdin.isatty():
+            secrets[host.name] = getpass.getpass(f"{prompt}: ")
+    return secrets
+
+
+def session_path(arguments: argparse.Namespace, plan: Plan) -> Path:
+    """Where to record: as told, else a new file in the default place."""
+    from loadwatch.session import default_path
+
+    return arguments.session or default_path(plan.target.url)

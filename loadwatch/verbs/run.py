@@ -1,0 +1,85 @@
+"""`loadwatch run`: a plan headless, for scripts and CI."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
+from loadwatch.verbs.planned import add_run_options, plan_of, secrets_of, session_path
+
+if TYPE_CHECKING:
+    from loadwatch.run import Run
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    text = "the same without a screen, for scripts and CI"
+    command = verbs.add_parser("run", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(verb=_carry_out)
+    add_run_options(command)
+    command.add_argument("--json", action="store_true", help="the result as one object")
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    from loadwatch.analysis.thresholds import parse
+    from loadwatch.core.errors import PlanError
+    from loadwatch.run import Run, catalogue
+
+    plan = plan_of(arguments)
+    rules = parse(plan, catalogue())
+    duration = arguments.duration
+    if duration is None and plan.stages:
+        duration = sum(stage.duration for stage in plan.stages)
+    if duration is None and plan.load.requests is None:
+        raise PlanError("run needs an end: --duration, --requests, or stages in the plan")
+    if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
+        raise PlanError("at rate 0 the --requests would never come to an end")
+    secrets = secrets_of(plan, arguments.ask_password)
+
+    async def headless() -> tuple[Run, bool]:
+        run = Run(plan, session_path(arguments, plan), secrets, duration)
+        return run, await _headless(run)
+
+    run, interrupted = asyncio.run(headless())
+    if not run.began:
+        return INTERRUPTED
+    outcomes = rules.evaluate(run.history.total)
+    print_result(run, arguments.json)
+    for outcome in outcomes:
+        print(outcome, file=sys.stderr)
+    failed = any(not outcome.passed for outcome in outcomes)
+    return exit_code(run, interrupted, failed)
+
+
+async def _headless(run: Run) -> bool:
+    """The run from start to end with a line per second; True if the user ended it early."""
+    from loadwatch.console import Narrator
+
+    narrator = Narrator(sys.stderr)
+    run.bus.subscribe(narrator)
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if interrupted.is_set() or not run.began:
+            waiting.cancel()  # the second time, or before anything was fired: at once
+        interrupted.set()
+        run.finish()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    waiting = asyncio.ensure_future(run.start(hosts_first=True))
+    try:
+        await waiting
+        waiting = asyncio.ensure_future(run.wait())
+        await waiting
+    except asyncio.CancelledError:
+        pass
+    finally:
+        await run.close()
+        await asyncio.to_thread(narrator.close)
+    return interrupted.is_set()
