@@ -129,7 +129,7 @@ def _pairs(counts: Mapping[str, int]) -> str:
 
 def _step_line(index: int, history: History) -> str:
     step = history.steps[index]
-    rates = ", ".join(f"{name} {rate:g}/s" for name, rate in step.rates.items()) or "closed loop"
+    rates = ", ".join(_asked(name, step) for name in step.rates) or "closed loop"
     response = step.histogram("response")
     times = []
     for name, share in (("p50", 0.5), ("p95", 0.95)):
@@ -143,3 +143,9 @@ def _step_line(index: int, history: History) -> str:
         f" {format_value(step.rate('load.completed'), Unit.PER_SECOND)}, "
         f"errors {errors}, {', '.join(times)}"
     )
+
+
+def _asked(scenario: str, step: Summary) -> str:
+    """The rate asked for in a step; on a ramp those of its first and of its last second."""
+    first, last = step.rates[scenario], step.rates_at_end.get(scenario, 0.0)
+    return f"{scenario} {first:g}/s" if first == last else f"{scenario} {first:g}–{last:g}/s"

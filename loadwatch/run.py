@@ -10,6 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from loadwatch.core.controls import RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
-from loadwatch.core.plan import HIGHEST_RATE, Plan
+from loadwatch.core.plan import HIGHEST_RATE, Plan, Seconds, Stage
+from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import HostStatus, Reading
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
@@ -43,6 +45,20 @@ GRACE = 0.3
 
 PATIENCE = 1.0
 """Seconds after its end that a second waits for a late worker."""
+
+
+def _steady(rates: Mapping[str, float], at: float) -> Turn:
+    """These rates from `at` on."""
+    return Turn(at, rates, rates)
+
+
+def _first_turn(plan: Plan) -> Turn:
+    """The rates that a plan begins with: its scenarios', or its first stage's."""
+    first = plan.stages[0] if plan.stages else Stage(Seconds(0))
+    rates = {scenario.name: scenario.rate * first.scale for scenario in plan.scenarios}
+    if first.ramp:
+        return Turn(0.0, dict.fromkeys(rates, 0.0), rates, first.duration)
+    return _steady(rates, 0.0)
 
 
 def catalogue() -> Catalogue:
@@ -80,12 +96,11 @@ class Run:
         self._wall = wall
         self._origin: float | None = None
         self._firing = True
-        scale = plan.stages[0].scale if plan.stages else 1.0
-        self._rates = {scenario.name: scenario.rate * scale for scenario in plan.scenarios}
+        self._turn = _first_turn(plan)
         self._closed = plan.load.connections is not None
         self._problem = ""
         self._deaths: list[str] = []
-        self._ticker = Ticker(self._rates, plan.hosts, health.live)
+        self._ticker = Ticker(self._turn.after, plan.hosts, health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
         self._hosts = Watching(plan.hosts, secrets or {}, self._observed, self._host_turned)
         self._session = session
@@ -120,7 +135,8 @@ class Run:
         self._origin = self._clock() + LEAD
         self._ticker.start = self._wall() + LEAD
         self._fleet.begin(self._origin)
-        self._send_rates(self._origin)
+        self._turn = replace(self._turn, at=self._origin)
+        self._begin_rates()
         self._event("start", f"firing at {self.plan.target.url}")
         if self.duration is not None:
             self._fleet.finish(self._origin + self.duration)
@@ -208,7 +224,8 @@ class Run:
         for stage, following in itertools.pairwise(self.plan.stages):
             at += stage.duration
             await asyncio.sleep(max(0.0, at - self._clock()))
-            self._turn({s.name: s.rate * following.scale for s in self.plan.scenarios}, at)
+            rates = {s.name: s.rate * following.scale for s in self.plan.scenarios}
+            self._set_rates(rates, at, following.duration if following.ramp else 0.0)
 
     def _observed(self, reading: Reading) -> None:
         if self._origin is not None:
@@ -259,7 +276,7 @@ class Run:
         """How the run stands right now."""
         return RunStatus(
             target=self.plan.target.url,
-            rates=dict(self._rates),
+            rates=self._turn.rates(self._clock()),
             firing=self._firing,
             connections=self.plan.load.connections,
             max_rate=self.plan.load.max_rate,
@@ -275,28 +292,32 @@ class Run:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
         if self._closed:
             raise PlanError("a closed loop has no rate to turn")
-        if scenario not in self._rates:
+        rates = self._turn.rates(self._clock())
+        if scenario not in rates:
             raise PlanError(f"no scenario {scenario!r}")
         if not 0 <= rate <= HIGHEST_RATE:
             raise PlanError(f"a rate is from 0 to {HIGHEST_RATE:,.0f}/s, got {rate:g}")
         if self.plan.load.max_rate is not None:
-            others = sum(own for name, own in self._rates.items() if name != scenario)
+            others = sum(own for name, own in rates.items() if name != scenario)
             rate = min(rate, max(0.0, self.plan.load.max_rate - others))
-        self._turn({**self._rates, scenario: rate})
+        self._set_rates({**rates, scenario: rate}, self._clock())
         return rate
 
     def pause(self) -> None:
-        """Stop all firing at once; open requests run out."""
+        """Stop all firing at once, and any ramp where it is; open requests run out."""
         if self._firing:
             self._firing = False
-            self._send_rates(self._clock())
+            now = self._clock()
+            self._turn = _steady(self._turn.rates(now), now)
+            self._send_rates()
             self._event("pause", "firing stopped")
 
     def resume(self) -> None:
         """Fire again at the rates that were set, without making up for the pause."""
         if not self._firing:
             self._firing = True
-            self._send_rates(self._clock())
+            self._turn = replace(self._turn, at=self._clock())
+            self._send_rates()
             self._event("resume", "firing resumed")
 
     def mark(self, text: str) -> None:
@@ -315,28 +336,37 @@ class Run:
         await asyncio.to_thread(write)
         return str(directory)
 
-    def _turn(self, rates: Mapping[str, float], at: float | None = None) -> None:
-        changed = {name: rate for name, rate in rates.items() if rate != self._rates[name]}
-        if not changed:
+    def _set_rates(self, rates: Mapping[str, float], at: float, over: float = 0.0) -> None:
+        before = self._turn.rates(at)
+        changed = {name: rate for name, rate in rates.items() if rate != before[name]}
+        if not changed and not self._turn.over:
             return
-        self._rates = dict(rates)
-        self._send_rates(self._clock() if at is None else at)
-        self._event("rate", ", ".join(f"{name} {rate:g}/s" for name, rate in changed.items()))
+        self._turn = Turn(at, before, rates, over)
+        self._send_rates()
+        if changed:
+            told = ", ".join(f"{name} {rate:g}/s" for name, rate in changed.items())
+            self._event("rate", f"{told} within {over:g} s" if over else told)
 
-    def _effective(self) -> dict[str, float]:
-        """The rates that arrivals follow now; none in a closed loop that fires."""
-        if self._closed and self._firing:
-            return {}
-        return {name: rate if self._firing else 0.0 for name, rate in self._rates.items()}
+    def _begin_rates(self) -> None:
+        """The first rates: a ramp goes up from what it finds."""
+        turn = self._turn
+        if turn.over:
+            self._turn = _steady(turn.before, turn.at)
+            self._send_rates()
+            self._turn = turn
+        self._send_rates()
 
-    def _send_rates(self, at: float) -> None:
+    def _send_rates(self) -> None:
         if self._origin is None:
             return  # sent as soon as firing begins
+        turn = self._turn
         # A closed loop has no rates: anything but 0 lets it go on.
-        asked = [1.0 if self._closed else rate for rate in self._rates.values()]
-        rates = [rate if self._firing else 0.0 for rate in asked]
-        self._fleet.set_rates(at, rates)
-        self._ticker.rates(at - self._origin, self._effective())
+        asked = dict.fromkeys(turn.after, 1.0) if self._closed else turn.after
+        rates = asked if self._firing else dict.fromkeys(turn.after, 0.0)
+        over = turn.over if self._firing else 0.0
+        self._fleet.set_rates(turn.at, list(rates.values()), over)
+        told = {} if self._closed and self._firing else rates
+        self._ticker.rates(turn.at - self._origin, told, over)
 
     @property
     def judged(self) -> Summary:

@@ -57,16 +57,52 @@ def test_a_rate_change_keeps_the_phase(
     assert taken + take(arrivals, until) == pytest.approx(due)
 
 
+@pytest.mark.parametrize(
+    ("before", "over", "after", "until", "due"),
+    [
+        # From 0 to 10/s in 2 s: phase 2.5 t², so that arrival n is due at √(n / 2.5); then 10/s.
+        (0, 2, 10, 2.15, [*(math.sqrt(n / 2.5) for n in range(11)), 2.1]),
+        # Downwards: phase 10 t - 2.5 t², which is at its end just as arrival 10 would be due.
+        (10, 2, 0, 9.0, [2 - math.sqrt(4 - n / 2.5) for n in range(11)]),
+        # A ramp to where we are is none.
+        (4, 3, 4, 1.1, [0, 0.25, 0.5, 0.75, 1.0]),
+        # From 1/s to 3/s in 1 s: phase t + t²; arrival 1 at (√5 - 1)/2, 2 at the end, then 3/s.
+        (1, 1, 3, 1.9, [0, (math.sqrt(5) - 1) / 2, 1, 4 / 3, 5 / 3]),
+    ],
+)
+def test_ramps(before: float, over: float, after: float, until: float, due: list[float]) -> None:
+    arrivals = Arrivals(uniform_phases(), 0.0, before)
+    arrivals.set_rate(0.0, after, over)
+    assert take(arrivals, until) == pytest.approx(due)
+
+
+@pytest.mark.parametrize("turn", [0.5, 1.0, 2.0, 3.0])
+def test_a_change_on_a_ramp_goes_on_from_the_phase_and_the_rate_reached(turn: float) -> None:
+    """A ramp from 0 to 10/s in 2 s, cut by another to 0/s in 1 s: what is expected adds up."""
+    arrivals = Arrivals(uniform_phases(), 0.0, 0.0)
+    arrivals.set_rate(0.0, 10, 2)
+    taken = take(arrivals, turn)
+    arrivals.set_rate(turn, 0, 1)
+    taken += take(arrivals, 100)
+    reached = min(10.0, 5 * turn)
+    expected = 2.5 * min(turn, 2) ** 2 + 10 * max(0.0, turn - 2) + reached / 2
+    assert taken == sorted(taken)
+    assert len(taken) == math.floor(expected + 1e-9) + 1
+
+
 @given(
-    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1000)), max_size=20),
+    st.lists(
+        st.tuples(st.floats(0, 5), st.floats(0, 1000), st.just(0.0) | st.floats(0.001, 10)),
+        max_size=20,
+    ),
     st.sampled_from(["uniform", "poisson"]),
 )
 def test_due_instants_never_step_back_and_no_change_makes_a_burst(
-    changes: list[tuple[float, float]], kind: str
+    changes: list[tuple[float, float, float]], kind: str
 ) -> None:
     arrivals = Arrivals(phases(kind, 1, 0, 0, 1), 0.0, 50)  # type: ignore[arg-type]
-    now, last, rate = 0.0, -1.0, 50.0
-    for wait, new in changes:
+    now, last, highest = 0.0, -1.0, 50.0
+    for wait, new, over in changes:
         begin, now = now, now + wait
         taken = []
         while arrivals.due < now and len(taken) < 5000:
@@ -74,12 +110,12 @@ def test_due_instants_never_step_back_and_no_change_makes_a_burst(
         assert taken == sorted(taken)
         assert all(instant >= last for instant in taken)
         if kind == "uniform":
-            assert len(taken) <= rate * (now - begin) + 1.001
+            assert len(taken) <= highest * (now - begin) + 1.001
         last = taken[-1] if taken else last
         if arrivals.due < now:
             return  # more than this test wants to take
-        arrivals.set_rate(now, new)
-        rate = new
+        arrivals.set_rate(now, new, over)
+        highest = max(new, highest if over else 0.0)
         assert arrivals.due >= now or arrivals.due == math.inf
 
 

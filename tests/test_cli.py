@@ -143,6 +143,29 @@ def test_a_closed_loop_has_no_send_lag(site: str, tmp_path: Path) -> None:
     assert result["rate"] == pytest.approx(60 / result["duration_s"], rel=0.01)
 
 
+def test_a_ramp_goes_up_and_down_between_the_stages(site: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'[target]\nurl = "{site}"\n[load]\narrival = "uniform"\nworkers = 2\n'
+        '[[scenario]]\nname = "home"\nrate = 40\n'
+        '[[stage]]\nduration = "2s"\nramp = true\n[[stage]]\nduration = "1s"\n'
+        '[[stage]]\nduration = "2s"\nramp = true\nscale = 0.5\n',
+        encoding="utf-8",
+    )
+    session = tmp_path / "a.session"
+    done = loadwatch("run", str(plan), "--session", str(session))
+    assert done.returncode == 0, done.stderr
+    assert "home 10–30/s: 2 s" in done.stdout and "home 35–25/s: 2 s" in done.stdout
+    with open_session(session) as recorded:
+        ticks = list(recorded.ticks())
+    offered = [round(tick.values["load.offered"]) for tick in ticks][:5]
+    # What is expected in each second: the integral of the rate.
+    for seen, expected in zip(offered, [10, 30, 40, 35, 25], strict=True):
+        assert abs(seen - expected) <= 1
+    assert sum(offered) in (140, 141)
+    assert [tick.step for tick in ticks][:5] == [1, 1, 2, 3, 3]
+
+
 def test_stages_scale_the_rates_and_make_steps(site: str, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(

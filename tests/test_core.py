@@ -215,6 +215,17 @@ def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
     assert [tick.rates["home"] for tick in steps] == [1, 1, 3, 3, 3, 3]
 
 
+def test_a_ramp_is_one_step_and_what_follows_another() -> None:
+    ticker = Ticker(["home"], [], healthy)
+    ticker.rates(0.0, {"home": 0.0})
+    ticker.rates(0.0, {"home": 40.0}, over=4.0)
+    ticker.rates(6.0, {"home": 20.0}, over=4.0)
+    ticker.rates(8.0, {"home": 30.0})  # cut short, at 30 just then: no change
+    ticks = [ticker.close() for _ in range(9)]
+    assert [tick.rates["home"] for tick in ticks] == [5, 15, 25, 35, 40, 40, 37.5, 32.5, 30]
+    assert [tick.step for tick in ticks] == [1, 1, 1, 1, 2, 2, 3, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("frames", "restarts"),
     [

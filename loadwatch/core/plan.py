@@ -87,10 +87,14 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"gro
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A planned stretch of an unattended run: every scenario's rate times `scale`."""
+    """A planned stretch of an unattended run: every scenario's rate times `scale`.
+
+    A `ramp` goes there from the rates before it (from 0 at the start), linearly within `duration`.
+    """
 
     duration: Seconds
     scale: Rate = 1.0
+    ramp: bool = False
 
 
 class Plan(

@@ -51,6 +51,8 @@ class Tally:
 class Summary:
     """Accumulates ticks; `first` and `last` are its first and last second, both included.
 
+    `rates` are the asked-for ones of the first second, `rates_at_end` those of the last: they
+    differ on a ramp.
     `open_requests` holds how many were in flight at the end of each second that fired: of a run,
     not of the time in which its last requests run out.
     """
@@ -62,6 +64,7 @@ class Summary:
         self.step = 0
         self.mark = ""
         self.rates: Mapping[str, float] = {}
+        self.rates_at_end: Mapping[str, float] = {}
         self.duration: float | None = None
         self._fired: tuple[int, int] | None = None
         self.tallies: dict[str, Tally] = {}
@@ -75,6 +78,7 @@ class Summary:
             self.rates = tick.rates
         self.seconds += 1
         self.last = tick.second
+        self.rates_at_end = tick.rates
         for key, value in tick.values.items():
             tally = self.tallies.get(key)
             if tally is None:

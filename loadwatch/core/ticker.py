@@ -14,6 +14,7 @@ from loadwatch.core.group import GroupTally
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES
 from loadwatch.core.plan import Host
+from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, HostProcess, Kind, Tick
 
@@ -44,9 +45,10 @@ class Ticker:
         self._events: list[Event] = []
         self._step = 1
         self._mark = ""
-        self._rates: dict[str, float] = {}
+        self._rates: Mapping[str, float] = {}
+        self._ramp: Turn | None = None
         self._generator: dict[str, float] = {}
-        self._turns: list[tuple[int, dict[str, float] | None, str | None]] = []
+        self._turns: list[tuple[float, tuple[dict[str, float], float] | str]] = []
 
     @property
     def next_second(self) -> int:
@@ -80,17 +82,18 @@ class Ticker:
         """Put an event on the timeline of the next second that closes."""
         self._events.append(event)
 
-    def rates(self, at: float, rates: Mapping[str, float]) -> None:
-        """The asked-for rates changed `at` seconds after the start: a new step begins.
+    def rates(self, at: float, rates: Mapping[str, float], over: float = 0.0) -> None:
+        """The asked-for rates change `at` seconds after the start: a new step begins.
 
         Steps are whole seconds: it opens with the first one that begins at `at` or later, and
-        changes within one second make one step.
+        changes within one second make one step. A ramp, `over` seconds long, is one step, and what
+        follows it another; the rates of its seconds are those in their middles.
         """
-        self._turns.append((_opens(at), dict(rates), None))
+        self._turns.append((at, (dict(rates), over)))
 
     def mark(self, at: float, text: str) -> None:
         """The user's note `at` seconds after the start: it labels the step that it opens."""
-        self._turns.append((_opens(at), None, text))
+        self._turns.append((at, text))
 
     def close(self) -> Tick:
         """The next second as a Tick."""
@@ -121,15 +124,22 @@ class Ticker:
 
     def _turn(self, second: int) -> None:
         """Open a new step if a change takes effect with `second`."""
+        rates, mark = self._rates, self._mark
         changed = False
-        while self._turns and self._turns[0][0] <= second:
-            _, rates, mark = self._turns.pop(0)
-            if rates is not None:
-                changed = changed or rates != self._rates
-                self._rates = rates
-            if mark is not None:
+        if self._ramp is not None:
+            changed = second >= self._ramp.end
+            rates = self._ramp.rates(second + 0.5)
+            self._ramp = None if changed else self._ramp
+        while self._turns and _opens(self._turns[0][0]) <= second:
+            at, what = self._turns.pop(0)
+            if isinstance(what, str):
+                changed, mark = True, what
+            elif what[0] != rates:
                 changed = True
-                self._mark = mark
+                turn = Turn(at, rates, *what)
+                self._ramp = turn if turn.over else None
+                rates = turn.rates(second + 0.5)
+        self._rates, self._mark = rates, mark
         if changed and second:
             self._step += 1
 

@@ -84,9 +84,9 @@ class Fleet:
         """Second 0 begins at `at` (monotonic clock)."""
         self._send(messages.Begin(at))
 
-    def set_rates(self, at: float, rates: Sequence[float]) -> None:
-        """The scenarios' whole rates (1/s) from `at`; all 0 holds."""
-        self._send(messages.Rates(at, list(rates)))
+    def set_rates(self, at: float, rates: Sequence[float], over: float = 0.0) -> None:
+        """The scenarios' whole rates (1/s) from `at`, linearly within `over` seconds; 0 holds."""
+        self._send(messages.Rates(at, list(rates), float(over)))
 
     def finish(self, at: float) -> None:
         """Fire nothing that is due at `at` or later; open requests run out."""

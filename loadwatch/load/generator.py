@@ -82,16 +82,27 @@ class OpenLoop:
         self._rearm()
         return self._left <= 0 or _due(self._next()) >= end
 
-    def set_rates(self, at: float, rates: Sequence[float]) -> None:
-        """New rates (1/s, in the streams' order) from `at`; what was due before is fired first.
+    def set_rates(self, at: float, rates: Sequence[float], over: float = 0.0) -> None:
+        """New rates (1/s, in the streams' order) from `at`, reached linearly within `over` seconds.
 
-        A backlog beyond a batch is given up: it came of a rate that nobody can fire.
+        What was due before is fired first. A backlog beyond a batch is dropped, and counted: it
+        came of a rate that nobody can fire.
         """
-        self.advance(at)
+        if not self.advance(at):
+            self._drop(at)
         for stream, rate in zip(self._streams, rates, strict=True):
             assert stream.arrivals is not None
-            stream.arrivals.set_rate(at, rate)
+            stream.arrivals.set_rate(at, rate, over)
         self._rearm()
+
+    def _drop(self, to: float) -> None:
+        """Pass over what was due before `to`."""
+        while self._left > 0 and _due(stream := self._next()) < min(to, self._until):
+            assert stream.arrivals is not None
+            stream.arrivals.advance()
+            self._left -= 1
+            stream.offered += 1
+            stream.bucket.dropped += 1
 
     def finish(self, at: float) -> None:
         """Fire nothing that is due at `at` or later."""
@@ -166,7 +177,7 @@ class ClosedLoop:
         for _ in range(waiting):
             self._fire(self._clock())
 
-    def set_rates(self, at: float, rates: Sequence[float]) -> None:
+    def set_rates(self, at: float, rates: Sequence[float], over: float = 0.0) -> None:
         """All rates 0 hold each connection as it comes free; anything else lets all go on."""
         self._on = any(rates)
         if self._begun:

@@ -45,10 +45,14 @@ class Begin(msgspec.Struct, tag=True):
 
 
 class Rates(msgspec.Struct, tag=True):
-    """The scenarios' whole rates (1/s) from `at`; all 0 means hold, also in a closed loop."""
+    """The scenarios' whole rates (1/s) from `at`, reached linearly within `over` seconds.
+
+    All 0 means hold, also in a closed loop.
+    """
 
     at: float
     rates: list[float]
+    over: float = 0.0
 
 
 class Finish(msgspec.Struct, tag=True):

@@ -113,10 +113,10 @@ class Worker:
                 break  # more is overdue than fits into one turn: this second is not over yet
             self._report(boundary)
 
-    def set_rates(self, at: float, rates: list[float]) -> None:
-        """New rates from `at` (see `generator`); all 0 holds."""
+    def set_rates(self, command: messages.Rates) -> None:
+        """New rates (see `generator`)."""
         self._close_seconds()
-        self.generator.set_rates(at, rates)
+        self.generator.set_rates(command.at, command.rates, command.over)
 
     def _report(self, now: float) -> None:
         cpu = time.process_time()
@@ -195,7 +195,7 @@ class Conversation:
                 self._worker = Worker(self._job, self._requests, command.at, self._out)
             case messages.Rates():
                 assert self._worker is not None
-                self._worker.set_rates(command.at, command.rates)
+                self._worker.set_rates(command)
             case messages.Finish():
                 assert self._worker is not None
                 self._worker.generator.finish(command.at)
