@@ -27,14 +27,19 @@ http {{
   access_log off; keepalive_requests 10000000; default_type text/html;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
   uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  server {{ listen 127.0.0.1:{port}{tls}; location / {{ return 200 "{body}"; }} }}
+  server {{ listen 127.0.0.1:{port}{listen} {headers} location / {{ return 200 "{body}"; }} }}
 }}
 """
 
 
 @contextlib.contextmanager
-def nginx(body: str = "x" * 600, tls: bool = False) -> Iterator[str]:
-    """One nginx worker on a free loopback port; yields its URL. Its certificate is self-signed."""
+def nginx(
+    body: str = "x" * 600, tls: bool = False, http2: bool = False, headers: int = 0
+) -> Iterator[str]:
+    """One nginx worker on a free loopback port; yields its URL. Its certificate is self-signed.
+
+    `headers` are so many more than nginx's own five in every answer.
+    """
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         sys.exit("needs nginx")
@@ -44,9 +49,12 @@ def nginx(body: str = "x" * 600, tls: bool = False) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         config = Path(directory, "nginx.conf")
-        how = _certificate(directory) if tls else ""
+        how = (_certificate(directory) if tls else "").partition(";")
+        listen = f"{how[0]}{' http2' if http2 else ''};{how[2]}"
+        more = " ".join(f'add_header X-Number-{n} "the value of {n}";' for n in range(headers))
         config.write_text(
-            NGINX.format(dir=directory, port=port, body=body, tls=how), encoding="utf-8"
+            NGINX.format(dir=directory, port=port, body=body, listen=listen, headers=more),
+            encoding="utf-8",
         )
         server = subprocess.Popen(
             [program, "-c", str(config), "-e", f"{directory}/error.log", "-p", directory]
@@ -70,7 +78,7 @@ def _certificate(directory: str) -> str:
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-out", paths[0], "-keyout", paths[1],
     )  # fmt: skip
-    return f" ssl; ssl_certificate {paths[0]}; ssl_certificate_key {paths[1]}"
+    return f" ssl; ssl_certificate {paths[0]}; ssl_certificate_key {paths[1]};"
 
 
 def output(*command: str) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import msgspec
 
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Plan, Scenario, Seconds, Target
+from loadwatch.core.plan import Group, Load, Plan, Scenario, Seconds, Target
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -97,6 +97,7 @@ def check(plan: Plan, source: str) -> Plan:
         raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
     if plan.target.timeout > 3600:
         raise wrong("target.timeout", "at most 1h")
+    _check_engine(plan.load, wrong)
     if not plan.scenarios:
         raise wrong("scenario", "at least one [[scenario]] is needed")
     for kind, names in (
@@ -125,8 +126,21 @@ def check(plan: Plan, source: str) -> Plan:
     return plan
 
 
+def _check_engine(load: Load, wrong: Callable[[str, str], PlanError]) -> None:
+    if load.engine == "wire":
+        for name in ("http2", "proxy"):
+            if getattr(load, name):
+                raise wrong(f"load.{name}", 'only the other engine can: engine = "httpx"')
+    if load.proxy is not None:
+        proxy = _split(load.proxy, "load.proxy")
+        if proxy.scheme not in ("http", "https") or not proxy.hostname:
+            raise wrong("load.proxy", "expected http(s)://host:port")
+
+
 def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], PlanError]) -> None:
     where = f"scenario.{scenario.name}"
+    if scenario.method == "CONNECT":
+        raise wrong(f"{where}.method", "CONNECT opens a tunnel; `load.proxy` uses one")
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
@@ -147,8 +161,9 @@ def _check_group(group: Group, where: str, wrong: Callable[[str, str], PlanError
 
 
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
-    """`plan` with its secrets in place: `${env:NAME}` in URLs, paths and headers, `@file` as a
-    header's value. PlanError for a variable that is not set or a file that cannot be read.
+    """`plan` with its secrets in place: `${env:NAME}` in URLs, paths, headers and bodies, `@file`
+    as a header's value or a body (whose bytes that are not UTF-8 become surrogates, PEP 383).
+    PlanError for a variable that is not set or a file that cannot be read.
     """
 
     def fill(text: str, where: str) -> str:
@@ -160,27 +175,34 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
 
         return _ENVIRONMENT.sub(variable, text)
 
-    def header(text: str, where: str) -> str:
+    def content(text: str, where: str) -> str:
         if not text.startswith("@"):
             return fill(text, where)
         try:
-            return Path(text[1:]).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise PlanError(f"{where}: cannot read {text[1:]}: {error}") from None
+            return Path(text[1:]).expanduser().read_bytes().decode(errors="surrogateescape")
+        except OSError as error:
+            raise PlanError(f"{where}: cannot read {text[1:]}: {error.strerror}") from None
 
-    scenarios = tuple(
-        msgspec.structs.replace(
-            scenario,
-            path=fill(scenario.path, f"scenario.{scenario.name}.path"),
+    def scenario(plain: Scenario) -> Scenario:
+        where = f"scenario.{plain.name}"
+        return msgspec.structs.replace(
+            plain,
+            path=fill(plain.path, f"{where}.path"),
             headers={
-                name: header(value, f"scenario.{scenario.name}.headers.{name}")
-                for name, value in scenario.headers.items()
+                name: content(value, f"{where}.headers.{name}").strip()
+                for name, value in plain.headers.items()
             },
+            body=None if plain.body is None else content(plain.body, f"{where}.body"),
         )
-        for scenario in plan.scenarios
-    )
+
     target = msgspec.structs.replace(plan.target, url=fill(plan.target.url, "target.url"))
-    filled = msgspec.structs.replace(plan, target=target, scenarios=scenarios)
+    proxy = plan.load.proxy and fill(plan.load.proxy, "load.proxy")
+    filled = msgspec.structs.replace(
+        plan,
+        target=target,
+        load=msgspec.structs.replace(plan.load, proxy=proxy),
+        scenarios=tuple(map(scenario, plan.scenarios)),
+    )
     return check(filled, "after filling in secrets")
 
 
@@ -196,9 +218,16 @@ def redact(plan: Plan) -> dict[str, Any]:
         )
         for scenario in plan.scenarios
     )
-    shown = msgspec.structs.replace(plan, scenarios=scenarios)
+    load = msgspec.structs.replace(plan.load, proxy=plan.load.proxy and _bare(plan.load.proxy))
+    shown = msgspec.structs.replace(plan, load=load, scenarios=scenarios)
     builtins: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=float)
     return builtins
+
+
+def _bare(url: str) -> str:
+    """`url` without its user and password."""
+    begin, at, end = url.partition("@")
+    return f"{begin.partition('://')[0]}://{REDACTED}@{end}" if at else url
 
 
 def is_literal_secret(header: str, value: str) -> bool:

@@ -109,6 +109,7 @@ def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str
     if not result["generator"]["healthy"]:
         lines.append("INVALID, the generator was the limit: "
                      + "; ".join(result["generator"]["reasons"]))  # fmt: skip
+    lines += [f"generator: {warning}" for warning in result["generator"]["warnings"]]
     for name, host in result["hosts"].items():
         gaps = f", {host['gaps']} gaps" if host["gaps"] else ""
         lines.append(f"host {name}: {host['state']} ({', '.join(host['probes'])}{gaps})")

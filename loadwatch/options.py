@@ -25,9 +25,13 @@ def apply(plan: Plan, options: Any) -> Plan:
     replace = msgspec.structs.replace
     load = {
         name: value
-        for name in ("arrival", "seed", "workers", "requests", "connections")
+        for name in ("arrival", "seed", "workers", "requests", "connections", "engine", "proxy")
         if (value := getattr(options, name)) is not None
     }
+    if options.http2:
+        load["http2"] = True
+    if options.http2 or options.proxy:
+        load.setdefault("engine", "httpx")
     scenarios = plan.scenarios
     if options.rate == "max":
         load.setdefault("connections", CLOSED_CONNECTIONS)
@@ -44,6 +48,8 @@ def apply(plan: Plan, options: Any) -> Plan:
         target = replace(target, timeout=Seconds(options.timeout))
     if options.insecure:
         target = replace(target, verify=False)
+    if options.ca is not None:
+        target = replace(target, ca=options.ca)
     hosts = plan.hosts
     for address in options.host:
         hosts = (*hosts, host_for(address, [host.name for host in hosts]))

@@ -28,8 +28,8 @@ from loadwatch.core.reading import HostStatus, Reading
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
-from loadwatch.load import health
-from loadwatch.load.fleet import Fleet
+from loadwatch.load.fleet import Fleet, workers_of
+from loadwatch.load.health import Health, Limits
 from loadwatch.remote import host_metrics
 from loadwatch.session import Recorder, export_csv, open_session
 from loadwatch.watching import Watching
@@ -100,7 +100,8 @@ class Run:
         self._closed = plan.load.connections is not None
         self._problem = ""
         self._deaths: list[str] = []
-        self._ticker = Ticker(self._turn.after, plan.hosts, health.live)
+        self._health = Health(plan, workers_of(plan), Limits.here())
+        self._ticker = Ticker(self._turn.after, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
         self._hosts = Watching(plan.hosts, secrets or {}, self._observed, self._host_turned)
         self._session = session
@@ -138,6 +139,8 @@ class Run:
         self._turn = replace(self._turn, at=self._origin)
         self._begin_rates()
         self._event("start", f"firing at {self.plan.target.url}")
+        for warning in self._health.foreseen():
+            self._event("generator", warning)
         if self.duration is not None:
             self._fleet.finish(self._origin + self.duration)
         if self.plan.stages:
@@ -269,7 +272,12 @@ class Run:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the result is invalid because of the generator; empty where it kept up."""
-        return (*self._deaths, *health.judge(self.history.total))
+        return (*self._deaths, *self._health.reasons(self.history.total))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks suspicious about the generator, though the result is valid."""
+        return self._health.warnings(self.history.total)
 
     @property
     def status(self) -> RunStatus:
@@ -284,6 +292,7 @@ class Run:
             hosts=self._hosts.statuses,
             recording=str(self._session),
             reasons=self.reasons,
+            warnings=self.warnings,
             problem=self._problem,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
         )
@@ -383,6 +392,7 @@ class Run:
             duration=min(duration, self.elapsed),
             hosts=self._hosts.statuses,
             reasons=self.reasons,
+            warnings=self.warnings,
             closed=self._closed,
             session=str(self._session),
         )

@@ -12,7 +12,9 @@ Behaviour = Callable[[bytes, asyncio.StreamWriter], Awaitable[bool]]
 
 
 @contextlib.asynccontextmanager
-async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def serving(
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     """A server on a free port; yields the port, and leaves no connection open."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -29,7 +31,7 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
             tasks.discard(task)
             writer.transport.abort() if writer.is_closing() else writer.close()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connection, host, 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -5,13 +5,14 @@
 PATH=$PATH:/usr/sbin:/sbin
 packages=
 missing=
-for program in ${NEEDS:-sshd top vmstat nginx tmux}; do
+for program in ${NEEDS:-sshd top vmstat nginx tmux ip}; do
     command -v "$program" >/dev/null && continue
     missing="$missing $program"
     case $program in
     sshd) packages="$packages openssh-server" ;;
     top | vmstat) packages="$packages procps" ;;
     nginx) packages="$packages nginx-light" ;;
+    ip) packages="$packages iproute2" ;;
     *) packages="$packages $program" ;;
     esac
 done

@@ -97,7 +97,7 @@ def test_every_number_of_a_run() -> None:
     verdict = found.pop("verdict")
     assert found == {
         **NUMBERS,
-        "generator": {"healthy": True, "reasons": []},
+        "generator": {"healthy": True, "reasons": [], "warnings": []},
         "hosts": {
             "web": {"state": "live", "probes": ["top", "vmstat"], "gaps": 1},
             "db": {"state": "lost", "probes": [], "gaps": 0},
@@ -116,7 +116,7 @@ def test_a_closed_loop_has_no_send_lag_and_a_sick_generator_says_why() -> None:
     )
     assert found["send_lag_ms"] is None
     assert found["scenarios"]["home"]["send_lag_ms"] is None
-    assert found["generator"] == {"healthy": False, "reasons": ["too slow"]}
+    assert found["generator"] == {"healthy": False, "reasons": ["too slow"], "warnings": []}
     assert found["verdict"]["name"] == "client-limited"
     assert found["verdict"]["evidence"] == ["too slow"]
 

@@ -90,7 +90,7 @@ def test_run_prints_one_object_that_adds_up(site: str, tmp_path: Path) -> None:
         assert 0 < times["p50"] <= times["p90"] <= times["p95"] <= times["max"]
         assert times["p99"] is None  # 80 samples do not bound it
     assert set(result["send_lag_ms"]) == {"p50", "p99", "max"}
-    assert result["generator"] == {"healthy": True, "reasons": []}
+    assert result["generator"] == {"healthy": True, "reasons": [], "warnings": []}
     assert result["received_bytes"] > 80 * 40
     assert result["scenarios"]["home"]["completed"] == 80
     assert set(result["verdict"]) == {"name", "also", "evidence", "advice"}
@@ -141,6 +141,30 @@ def test_a_closed_loop_has_no_send_lag(site: str, tmp_path: Path) -> None:
     assert (result["completed"], result["send_lag_ms"]) == (60, None)
     assert result["duration_s"] > 0
     assert result["rate"] == pytest.approx(60 / result["duration_s"], rel=0.01)
+
+
+def test_the_httpx_engine_does_the_same(site: str, tmp_path: Path) -> None:
+    body = tmp_path / "body.bin"
+    body.write_bytes(bytes(range(256)))
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'[target]\nurl = "{site}"\n[load]\narrival = "uniform"\n'
+        '[[scenario]]\nname = "home"\nrate = 20\n'
+        f'[[scenario]]\nname = "post"\nrate = 10\nmethod = "POST"\nbody = "@{body}"\n',
+        encoding="utf-8",
+    )
+    numbers = []
+    for engine in ("wire", "httpx"):
+        session = tmp_path / f"{engine}.session"
+        done = loadwatch(
+            "run", str(plan), "--engine", engine, "--duration", "2s", "--json",
+            "--session", str(session),
+        )  # fmt: skip
+        result = result_of(done)
+        assert done.returncode in (0, 4), done.stderr  # httpx is slow, and says so
+        numbers.append({name: scenario["status"] for name, scenario in result["scenarios"].items()})
+    assert numbers[0] == numbers[1]
+    assert sum(numbers[0]["home"].values()) == 40
 
 
 def test_a_ramp_goes_up_and_down_between_the_stages(site: str, tmp_path: Path) -> None:

@@ -68,6 +68,15 @@ def test_the_defaults() -> None:
          "scenario.home.headers: 'X Y' is no header name"),
         (TARGET + HOME + 'headers = { X = "a\\r\\nEvil: 1" }',
          "scenario.home.headers: the value of 'X' holds a control character"),
+        (TARGET + HOME + 'method = "get"',
+         "scenario[0].method: Expected `str` matching regex '^[A-Z]+\\\\Z'"),
+        (TARGET + HOME + 'method = "CONNECT"',
+         "scenario.home.method: CONNECT opens a tunnel; `load.proxy` uses one"),
+        (TARGET + HOME + "[load]\nhttp2 = true",
+         'load.http2: only the other engine can: engine = "httpx"'),
+        (TARGET + HOME + '[load]\nengine = "httpx"\nproxy = "socks5://x"',
+         "load.proxy: expected http(s)://host:port"),
+        (TARGET + HOME + "[load.gates]\nsent = 2", "load.gates.sent: Expected `float` <= 1.0"),
         (TARGET + HOME + "[load]\nmax_rate = 5",
          "load.max_rate: the rates sum to 10/s, above the ceiling of 5/s"),
         (TARGET + HOME + '[load]\nmax_rate = 15\n[[stage]]\nduration = "1s"\nscale = 2',
@@ -151,9 +160,10 @@ def test_hosts_are_named_by_their_first_label(address: str, taken: list[str], na
 def given_options(**given: object) -> argparse.Namespace:
     every: dict[str, object] = dict.fromkeys(
         ("rate", "connections", "arrival", "seed", "duration", "requests", "timeout", "workers",
-         "interval", "process_user", "process_pid")
+         "interval", "process_user", "process_pid", "ca", "engine", "proxy")
     )  # fmt: skip
-    return argparse.Namespace(**(every | {"header": [], "host": [], "insecure": False} | given))
+    flags = {"header": [], "host": [], "insecure": False, "http2": False}
+    return argparse.Namespace(**(every | flags | given))
 
 
 def test_options_override_the_plan() -> None:

@@ -8,13 +8,17 @@ import ssl
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadwatch.core.bucket import ScenarioBucket
+from loadwatch.core.errors import PlanError
 from loadwatch.core.histogram import Histogram
+from loadwatch.load import messages
 from loadwatch.load.connection import Connection
+from loadwatch.load.engine import tls_context
 from loadwatch.load.generator import ClosedLoop
 from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
@@ -198,6 +202,132 @@ async def test_tls_is_verified_unless_told_otherwise(tmp_path: Path) -> None:
     async with serving(answering(b"not TLS at all")) as port:
         garbled, _ = await fire(port, 1, tls=trusting)
     assert sum(garbled.errors.values()) == 1
+
+
+def test_the_authorities_are_the_systems_or_a_files(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "127.0.0.1")
+
+    def context(**given: object) -> ssl.SSLContext | None:
+        job = messages.Job(0, 1, "https://127.0.0.1", 5, True, "uniform", 1, 10, True, [])
+        return tls_context(msgspec.structs.replace(job, **given))
+
+    assert context(url="http://127.0.0.1") is None
+    for changes, mode, issuer in (
+        ({}, ssl.CERT_REQUIRED, False),
+        ({"verify": False, "ca": certificate}, ssl.CERT_NONE, False),
+        ({"ca": certificate}, ssl.CERT_REQUIRED, True),
+    ):
+        tls = context(**changes)
+        assert tls is not None and tls.verify_mode == mode
+        names = [dict(pair for part in ca["subject"] for pair in part) for ca in tls.get_ca_certs()]
+        assert ({"commonName": "loadwatch test"} in names) == issuer
+    with pytest.raises(PlanError, match=r"target.ca: no certificates \(PEM\) in .*key.pem"):
+        context(ca=key)
+    with pytest.raises(PlanError, match=r"target.ca: cannot read .*none.pem: No such file"):
+        context(ca=str(tmp_path / "none.pem"))
+
+
+async def test_the_server_is_told_the_name_that_is_asked_for(tmp_path: Path) -> None:
+    names: list[str | None] = []
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*make_certificate(tmp_path, "127.0.0.1"))
+    server.sni_callback = lambda _, name, __: names.append(name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+    async with serving(answering(OK), tls=server) as port:
+        wire = Wire("localhost", port, trusting, 5, 10)
+        stream = Stream("home", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await ended(wire, stream)
+        wire.close()
+    assert names == ["localhost"]
+    assert stream.bucket.errors == {"tls": 1}  # the certificate is another's
+
+
+async def ended(wire: Wire, stream: Stream, times: int = 1) -> None:
+    """Fire one request after the other, and wait for each to end."""
+    for _ in range(times):
+        wire.fire(stream, time.monotonic(), time.monotonic())
+        while wire.open:
+            await asyncio.sleep(0.002)
+
+
+async def test_ipv6() -> None:
+    async with serving(answering(OK), host="::1") as port:
+        request = render(build(f"http://[::1]:{port}", "/", {}, True))
+        assert f"Host: [::1]:{port}".encode() in request
+        wire, stream = Wire("::1", port, None, 5, 10), Stream("home", request)
+        await ended(wire, stream, 3)
+        wire.close()
+    assert (stream.bucket.status, stream.bucket.connected) == ({200: 3}, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "idle"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 1),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 1),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 1),
+        # A server that sends the body all the same: the connection is of no use any more.
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", 0),
+    ],
+)
+async def test_the_answer_to_a_head_request_ends_with_its_head(answer: bytes, idle: int) -> None:
+    async with serving(answering(answer)) as port:
+        request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "HEAD"))
+        wire, stream = Wire("127.0.0.1", port, None, TIMEOUT, 10), Stream("home", request)
+        await ended(wire, stream, 3)
+        assert len(wire._idle) == idle
+        wire.close()
+    assert (stream.bucket.status, stream.bucket.errors) == ({200: 3}, {})
+
+
+async def test_a_body_goes_with_the_request() -> None:
+    bodies = []
+
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        bodies.append(head)
+        writer.write(OK)
+        return False
+
+    # Without the blank line that ends a head in it, so that the server below sees head and body.
+    body = bytes(range(256))
+    async with serving(behave) as port:
+        request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "PUT", body))
+        wire, stream = Wire("127.0.0.1", port, None, 5, 10), Stream("home", request)
+        await ended(wire, stream)
+        wire.close()
+    assert request.startswith(b"PUT / HTTP/1.1\r\n") and request.endswith(b"\r\n\r\n" + body)
+    assert b"Content-Length: 256\r\n" in bodies[0]
+
+
+async def test_an_answer_before_the_request_is_sent_whole() -> None:
+    """413 upon the head: it counts, and the connection with its half-sent request is not kept."""
+    async with serving(answering(OK.replace(b"200 OK", b"413 Too Large"))) as port:
+        body = bytes(8 * 1024 * 1024)
+        request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "POST", body))
+        wire, stream = Wire("127.0.0.1", port, None, 5, 10), Stream("home", request)
+        await ended(wire, stream, 2)
+        assert wire._idle == []
+        wire.close()
+    assert (stream.bucket.status, stream.bucket.connected) == ({413: 2}, 2)
+
+
+async def test_a_half_closed_connection_is_not_used_again() -> None:
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        writer.write(OK)
+        writer.write_eof()
+        await asyncio.sleep(3600)
+        return False
+
+    async with serving(behave) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
+        for _ in range(3):
+            await ended(wire, stream)
+            while wire._idle:  # until the end has come
+                await asyncio.sleep(0.002)
+        wire.close()
+    bucket = stream.bucket
+    assert (bucket.status, bucket.errors, bucket.connected) == ({200: 3}, {}, 3)
 
 
 async def test_an_endless_body_is_not_held() -> None:

@@ -26,18 +26,23 @@ def result(
     closed: bool,
     session: str,
     judged: Summary | None = None,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What a run came to, as JSON-ready data.
 
     `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
-    send lag; `session` is the recording's path;
-    `judged` the stretch that the verdict is on, if not on all.
+    send lag; `session` is the recording's path; `judged` the stretch that the verdict is on, if not
+    on all; `warnings` what looks suspicious about the generator, though it kept up.
     """
     verdict = judge(judged or summary, reasons, [host.host for host in hosts])
     return {
         **_numbers(summary, "load", None, duration, closed),
-        "generator": {"healthy": not reasons, "reasons": list(reasons)},
+        "generator": {
+            "healthy": not reasons,
+            "reasons": list(reasons),
+            "warnings": list(warnings),
+        },
         "hosts": {
             host.host: {"state": host.state, "probes": list(host.probes), "gaps": host.gaps}
             for host in hosts

@@ -12,8 +12,10 @@ import msgspec
 
 _K = TypeVar("_K", int, str)
 
-ERROR_KINDS = ("timeout", "connect", "reset", "tls", "dns", "protocol", "content", "generator")
-"""Why a request had no good answer; `generator` is our own shortage (descriptors, ports)."""
+ERROR_KINDS = (
+    "timeout", "connect", "reset", "tls", "dns", "protocol", "content", "descriptors", "ports",
+)  # fmt: skip
+"""Why a request had no good answer; `descriptors` and `ports` are our own shortages."""
 
 
 class ScenarioBucket(msgspec.Struct):
@@ -22,7 +24,7 @@ class ScenarioBucket(msgspec.Struct):
     `offered` counts by the due instant, `sent` by the write, everything else by the moment it
     happened. The histograms are `core.histogram` counts: `response` (due to done, timeouts
     included at the time given up), `service` (send to done; making a connection where there is none
-    is part of it), `lag` (due to send).
+    is part of it), `lag` (due to send). `connected` counts the connections that were begun.
     """
 
     offered: int = 0
@@ -31,6 +33,7 @@ class ScenarioBucket(msgspec.Struct):
     good: int = 0
     dropped: int = 0
     retried: int = 0
+    connected: int = 0
     received: int = 0
     in_flight: int = 0
     oldest: float = 0.0
@@ -45,7 +48,8 @@ class Bucket(msgspec.Struct):
     """One worker's second: a `ScenarioBucket` per scenario, in the plan's order.
 
     `second` counts from the run's start; `cpu` is the worker's CPU time in it (seconds per second,
-    a share of one core); `loop_lag` the largest lateness of its event loop (seconds).
+    a share of one core); `loop_lag` the largest lateness of its event loop (seconds);
+    `descriptors` the share of its file descriptors that connections take.
     """
 
     worker: int
@@ -53,6 +57,7 @@ class Bucket(msgspec.Struct):
     scenarios: list[ScenarioBucket]
     cpu: float = 0.0
     loop_lag: float = 0.0
+    descriptors: float = 0.0
 
 
 def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
@@ -63,6 +68,7 @@ def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
     total.good += part.good
     total.dropped += part.dropped
     total.retried += part.retried
+    total.connected += part.connected
     total.received += part.received
     total.in_flight += part.in_flight
     total.oldest = max(total.oldest, part.oldest)

@@ -16,7 +16,7 @@ class RunStatus:
     `rates`: scenario -> asked-for arrival rate (1/s), in the plan's order, also while paused.
     `connections` is set for a closed loop, which has no rates to turn. `max_rate` is the ceiling of
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
-    why the generator itself was the limit (empty: healthy).
+    why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     """
 
     target: str
@@ -28,6 +28,7 @@ class RunStatus:
     hosts: tuple[HostStatus, ...] = ()
     recording: str = ""
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     problem: str = ""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

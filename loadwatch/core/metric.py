@@ -154,6 +154,7 @@ def _load_metrics(prefix: str) -> list[Metric]:
         Metric(f"{prefix}.oldest", Unit.SECONDS, "Oldest open request", "maximum", "lower"),
         Metric(f"{prefix}.status.*", per_second, "Status", "rate"),
         Metric(f"{prefix}.errors.*", per_second, "Errors", "rate", "lower"),
+        Metric(f"{prefix}.connections", per_second, "New connections", "rate"),
         Metric(f"{prefix}.retried", per_second, "Retried on a stale connection", "rate", "lower"),
         Metric(f"{prefix}.received", Unit.BYTES_PER_SECOND, "Received", "rate"),
         Metric(f"{prefix}.response.mean", Unit.SECONDS, "Response time mean", "gauge", "lower"),
@@ -169,6 +170,7 @@ LOAD_METRICS: tuple[Metric, ...] = (
     *_load_metrics("scenario.*"),
     Metric("generator.cpu", Unit.SHARE, "Generator CPU", "gauge", "lower"),
     Metric("generator.loop_lag", Unit.SECONDS, "Generator loop lag", "maximum", "lower"),
+    Metric("generator.descriptors", Unit.SHARE, "Generator file descriptors", "maximum", "lower"),
     Metric("generator.healthy", Unit.NUMBER, "Generator healthy", "gauge", "higher"),
 )
 """What the load side measures; probes declare theirs in their own files."""

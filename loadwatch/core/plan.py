@@ -16,11 +16,16 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+\Z")]
 
+Method = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]+\Z")]
+"""An HTTP method, in capitals as it goes on the wire."""
 
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 """Requests per second; the bound is beyond what anybody fires, and keeps typing errors finite."""
 
 HIGHEST_RATE = 1e6
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A part of a whole."""
 
 
 class Seconds(float):
@@ -28,27 +33,50 @@ class Seconds(float):
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The server under load. `timeout` is counted from the instant a request was due."""
+    """The server under load. `timeout` is counted from the instant a request was due.
+
+    `verify` checks its certificate against the system's authorities, or those in the file `ca`.
+    """
 
     url: str
     timeout: Seconds = Seconds(10)
     verify: bool = True
+    ca: str | None = None
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A named stream of requests with its own arrival rate (requests per second)."""
+    """A named stream of requests with its own arrival rate (requests per second).
+
+    `body` is sent as it stands (UTF-8); `@file` sends a file's bytes.
+    """
 
     name: Name
     path: str = "/"
     rate: Rate = 10.0
     headers: dict[str, str] = {}
+    method: Method = "GET"
+    body: str | None = None
+
+
+class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Beyond these the generator was the limit, and a result is invalid.
+
+    `send_lag` (p99; or `send_lag_share` of the median response time, if that is more), `sent`
+    (share of what was due), `dropped` (share of what was due).
+    """
+
+    send_lag: Seconds = Seconds(0.010)
+    send_lag_share: Share = 0.25
+    sent: Share = 0.98
+    dropped: Share = 0.001
 
 
 class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How arrivals are made. `workers` are processes; `max_rate` is a ceiling that nothing passes.
 
     `connections` makes it a closed loop of so many connections, as fast as they go, whatever the
-    scenarios' rates say (their proportions hold). `requests` ends the run after so many.
+    scenarios' rates say (their proportions hold). `requests` ends the run after so many. The engine
+    `httpx` costs many times what `wire` does, and can do what that cannot: `http2`, and a `proxy`.
     """
 
     arrival: Literal["uniform", "poisson"] = "poisson"
@@ -59,6 +87,10 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
     requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    engine: Literal["wire", "httpx"] = "wire"
+    http2: bool = False
+    proxy: str | None = None
+    gates: Gates = Gates()
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

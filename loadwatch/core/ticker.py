@@ -160,6 +160,7 @@ class Ticker:
         self._generator = {
             "generator.cpu": max(bucket.cpu for bucket in buckets),
             "generator.loop_lag": max(bucket.loop_lag for bucket in buckets),
+            "generator.descriptors": max(bucket.descriptors for bucket in buckets),
         }
         return total, parts
 
@@ -204,6 +205,7 @@ def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     values[f"{prefix}.goodput"] = part.good
     values[f"{prefix}.dropped"] = part.dropped
     values[f"{prefix}.retried"] = part.retried
+    values[f"{prefix}.connections"] = part.connected
     values[f"{prefix}.received"] = part.received
     values[f"{prefix}.in_flight"] = part.in_flight
     values[f"{prefix}.oldest"] = part.oldest

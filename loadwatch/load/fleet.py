@@ -65,9 +65,8 @@ class Fleet:
 
         PlanError where a request cannot be built, GeneratorError where a worker does not start.
         """
-        jobs = share_out(self._plan)
         try:
-            for job in jobs:
+            for job in share_out(self._plan):
                 self._workers.append(await _Process.spawn(job.worker, self._report, self._lost))
                 self._workers[-1].send(job)
             async with asyncio.timeout(STARTUP):
@@ -133,13 +132,14 @@ def share_out(plan: Plan) -> list[messages.Job]:
 
     The rates are not divided: workers interleave on one schedule.
     """
-    load = plan.load
-    workers = _needed(plan) if load.workers == "auto" else load.workers
-    for divided in (load.connections, load.requests, load.max_in_flight):
-        workers = min(workers, divided or workers)  # no worker without a share
+    load, workers = plan.load, workers_of(plan)
     scenarios = [
-        messages.ScenarioJob(s.name, s.path, s.rate, dict(s.headers)) for s in plan.scenarios
-    ]
+        messages.ScenarioJob(
+            s.name, s.path, s.rate, dict(s.headers), s.method,
+            None if s.body is None else s.body.encode(errors="surrogateescape"),
+        )
+        for s in plan.scenarios
+    ]  # fmt: skip
 
     def part(total: int, worker: int) -> int:
         return total // workers + (worker < total % workers)
@@ -158,9 +158,21 @@ def share_out(plan: Plan) -> list[messages.Job]:
             scenarios=scenarios,
             connections=None if load.connections is None else part(load.connections, worker),
             requests=None if load.requests is None else part(load.requests, worker),
+            ca=plan.target.ca,
+            engine=load.engine,
+            http2=load.http2,
+            proxy=load.proxy,
         )
         for worker in range(workers)
     ]
+
+
+def workers_of(plan: Plan) -> int:
+    """How many workers the plan takes: as it says, or what its rates need; none without a share."""
+    load = plan.load
+    workers = _needed(plan) if load.workers == "auto" else load.workers
+    shared = (load.connections, load.requests, load.max_in_flight)
+    return min(workers, *(number for number in shared if number is not None))
 
 
 def _needed(plan: Plan) -> int:

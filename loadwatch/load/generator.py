@@ -102,7 +102,7 @@ class OpenLoop:
             stream.arrivals.advance()
             self._left -= 1
             stream.offered += 1
-            stream.bucket.dropped += 1
+            stream.drop()
 
     def finish(self, at: float) -> None:
         """Fire nothing that is due at `at` or later."""

@@ -16,6 +16,8 @@ class ScenarioJob(msgspec.Struct):
     path: str
     rate: float
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes | None = None
 
 
 class Job(msgspec.Struct, tag=True):
@@ -36,6 +38,10 @@ class Job(msgspec.Struct, tag=True):
     scenarios: list[ScenarioJob]
     connections: int | None = None
     requests: int | None = None
+    ca: str | None = None
+    engine: Literal["wire", "httpx"] = "wire"
+    http2: bool = False
+    proxy: str | None = None
 
 
 class Begin(msgspec.Struct, tag=True):

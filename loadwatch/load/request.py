@@ -1,4 +1,4 @@
-"""A scenario as the bytes that go on the wire: built by httpx once, sent as often as it is due."""
+"""A scenario as a request: built by httpx once, sent as often as it is due."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from loadwatch.core.errors import PlanError
 USER_AGENT = f"loadwatch/{version('loadwatch')}"
 
 
-def build(url: str, path: str, headers: Mapping[str, str], keep_alive: bool) -> httpx.Request:
-    """The GET request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
+def build(
+    url: str,
+    path: str,
+    headers: Mapping[str, str],
+    keep_alive: bool,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> httpx.Request:
+    """The request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
 
     PlanError where httpx refuses the URL or a header.
     """
@@ -22,7 +29,8 @@ def build(url: str, path: str, headers: Mapping[str, str], keep_alive: bool) -> 
         own["Connection"] = "close"
     try:
         with httpx.Client(headers=own) as client:
-            return client.build_request("GET", httpx.URL(url).join(path), headers=dict(headers))
+            joined = httpx.URL(url).join(path)
+            return client.build_request(method, joined, headers=dict(headers), content=body)
     except UnicodeError:
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:

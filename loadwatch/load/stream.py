@@ -27,7 +27,7 @@ class Stream:
     """A scenario's state.
 
     What happens to every request is counted in plain slots here (`offered`, `sent`, `received`,
-    `alike`, the times), everything rarer in the bucket itself; `bucket` has both.
+    `connected`, `alike`, the times), everything rarer in the bucket itself; `bucket` has both.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Stream:
         "alike",
         "arrivals",
         "bodiless",
+        "connected",
         "known",
         "lag",
         "lessons",
@@ -69,7 +70,7 @@ class Stream:
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
-        self.offered = self.sent = self.received = self.alike = 0
+        self.offered = self.sent = self.received = self.alike = self.connected = 0
 
     @property
     def bucket(self) -> ScenarioBucket:
@@ -78,7 +79,8 @@ class Stream:
         bucket.offered += self.offered
         bucket.sent += self.sent
         bucket.received += self.received
-        self.offered = self.sent = self.received = 0
+        bucket.connected += self.connected
+        self.offered = self.sent = self.received = self.connected = 0
         if self.prompt:
             for histogram in (bucket.response, bucket.service):
                 for index, times in self.prompt.items():
@@ -98,6 +100,10 @@ class Stream:
         """Whether anything has happened since the last `take`."""
         bucket = self.bucket
         return bool(bucket.offered or bucket.completed or bucket.errors or bucket.received)
+
+    def drop(self, times: int = 1) -> None:
+        """So many arrivals were not fired at all."""
+        self._bucket.dropped += times
 
     # -- responses ---------------------------------------------------------------------------
 

@@ -54,6 +54,11 @@ class Wire:
         """How many requests are open."""
         return len(self._open)
 
+    @property
+    def connections(self) -> int:
+        """How many connections stand, or are being made."""
+        return len(self._open) + len(self._idle)
+
     def oldest(self, stream: Stream) -> float:
         """The due instant of the oldest open request of `stream`; infinite where none is open."""
         if not stream.open:
@@ -64,10 +69,10 @@ class Wire:
         """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
         stream.offered += 1
         if len(self._open) >= self._limit:
-            stream.bucket.dropped += 1
+            stream.drop()
             return False
         stream.open += 1
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = self._idle.pop() if self._idle else self._connect(stream)
         self._open[connection] = None
         connection.stream = stream
         connection.due = due
@@ -138,7 +143,7 @@ class Wire:
         stale.stream = None
         del self._open[stale]
         stream.bucket.retried += 1
-        fresh = self._connect()
+        fresh = self._connect(stream)
         fresh.stream, fresh.due, fresh.sent, fresh.again = stream, stale.due, stale.sent, True
         self._open[fresh] = None
         # It stands last now though it is not the youngest: the sweep could come too late for it.
@@ -192,7 +197,8 @@ class Wire:
         if connection in self._open and connection.due == due:
             self.failed(connection, "timeout")
 
-    def _connect(self) -> Connection:
+    def _connect(self, stream: Stream) -> Connection:
+        stream.connected += 1
         connection = Connection(self)
         connection.attempt = self._loop.create_task(self._attempt(connection))
         return connection
@@ -202,7 +208,7 @@ class Wire:
             await self._reach(connection)
         except (OSError, UnicodeError) as error:
             if connection.stream is not None and connection in self._open:
-                self.failed(connection, _kind(error))
+                self.failed(connection, error_kind(error))
 
     async def _reach(self, connection: Connection) -> None:
         """Connect to the first address that answers, and remember it as the first to try."""
@@ -238,7 +244,15 @@ class Wire:
             raise
 
 
-def _kind(error: OSError | UnicodeError) -> str:
+_SHORTAGES = {
+    errno.EMFILE: "descriptors",
+    errno.ENFILE: "descriptors",
+    errno.EADDRNOTAVAIL: "ports",
+    errno.ENOBUFS: "descriptors",
+}
+
+
+def error_kind(error: BaseException) -> str:
     """The error kind (`core.bucket.ERROR_KINDS`) of a connection that did not come about."""
     # A server that hangs up during the handshake (load.tls).
     if isinstance(error, ssl.SSLError | ConnectionAbortedError):
@@ -246,8 +260,6 @@ def _kind(error: OSError | UnicodeError) -> str:
     # A name that no resolver could be asked for (idna) raises UnicodeError.
     if isinstance(error, socket.gaierror | UnicodeError):
         return "dns"
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS):
-        return "generator"
-    if isinstance(error, ConnectionResetError):
-        return "reset"
-    return "connect"
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        return _SHORTAGES[error.errno]
+    return "reset" if isinstance(error, ConnectionResetError) else "connect"

@@ -14,8 +14,9 @@ import resource
 import signal
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -23,32 +24,30 @@ from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.errors import LoadwatchError, PlanError
 from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
+from loadwatch.load.engine import engine, tls_context
 from loadwatch.load.generator import ClosedLoop, OpenLoop
 from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
 from loadwatch.load.timer import precise_timer
-from loadwatch.load.wire import Wire
 
 HEARTBEAT = 0.05
 """Seconds between looks at the event loop's lateness and at whether all is done."""
+
+DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+"""File descriptors that a worker may have: the hard limit."""
 
 
 class Worker:
     """Fires one job from `start` (monotonic) on, and reports every second until all is done."""
 
-    def __init__(
-        self, job: messages.Job, requests: list[bytes], start: float, out: asyncio.WriteTransport
-    ) -> None:
+    def __init__(self, task: Task, start: float, out: asyncio.WriteTransport) -> None:
         self._loop = asyncio.get_running_loop()
-        self._job = job
+        self._job = task.job
         self._start = start
         self._out = out
-        self._wire = _wire(job)
-        self._streams = [
-            Stream(scenario.name, request)
-            for scenario, request in zip(job.scenarios, requests, strict=True)
-        ]
-        self.generator = self._closed() if job.connections else self._open()
+        self._engine = engine(task.job, task.requests, task.tls)
+        self._streams = [Stream(name, render(task.requests[name])) for name in task.requests]
+        self.generator = self._closed() if task.job.connections else self._open()
         self._second = 0
         self._cpu = 0.0
         self._loop_lag = 0.0
@@ -62,7 +61,7 @@ class Worker:
         for index, (stream, scenario) in enumerate(zip(self._streams, job.scenarios, strict=True)):
             own = phases(job.arrival, job.seed, index, job.worker, job.workers)
             stream.arrivals = Arrivals(own, self._start, scenario.rate)
-        generator = OpenLoop(self._streams, self._wire, time.monotonic, job.requests)
+        generator = OpenLoop(self._streams, self._engine, time.monotonic, job.requests)
 
         def wake() -> None:
             self._close_seconds()  # a second that is over is closed first, to count exactly
@@ -75,9 +74,9 @@ class Worker:
         job = self._job
         weights = [scenario.rate for scenario in job.scenarios]
         generator = ClosedLoop(
-            self._streams, weights, self._wire, time.monotonic, job.connections or 1, job.requests
+            self._streams, weights, self._engine, time.monotonic, job.connections or 1, job.requests
         )
-        self._wire.freed = generator.freed
+        self._engine.freed = generator.freed
         return generator
 
     def _begin(self) -> None:
@@ -89,7 +88,7 @@ class Worker:
     def _beat(self, due: float) -> None:
         now = time.monotonic()
         self._loop_lag = max(self._loop_lag, now - due)
-        if self.generator.over and not self._wire.open:
+        if self.generator.over and not self._engine.open:
             if any(stream.busy for stream in self._streams):
                 self._report(now)
             self._out.write(messages.encode(messages.Done(self.generator.until)))
@@ -126,6 +125,7 @@ class Worker:
             scenarios=[self._take(stream, now) for stream in self._streams],
             cpu=cpu - self._cpu,
             loop_lag=self._loop_lag,
+            descriptors=self._engine.connections / DESCRIPTORS,
         )
         self._second += 1
         self._cpu = cpu
@@ -135,29 +135,36 @@ class Worker:
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
         bucket = stream.take()
         bucket.in_flight = stream.open
-        bucket.oldest = max(0.0, now - min(now, self._wire.oldest(stream)))
+        bucket.oldest = max(0.0, now - min(now, self._engine.oldest(stream)))
         return bucket
 
 
-def _wire(job: messages.Job) -> Wire:
-    url = urlsplit(job.url)
-    tls = httpx.create_ssl_context(verify=job.verify) if url.scheme == "https" else None
-    return Wire(
-        host=url.hostname or "",
-        port=url.port or (443 if tls else 80),
-        tls=tls,
-        timeout=job.timeout,
-        limit=job.connections or job.max_in_flight,
-        keep_alive=job.keep_alive,
-    )
+class Task:
+    """A job with its requests built, by scenario; PlanError for one that cannot be done."""
+
+    def __init__(self, job: messages.Job) -> None:
+        self.job = job
+        self.tls = tls_context(job)
+        self.requests = {scenario.name: _built(job, scenario) for scenario in job.scenarios}
+        for name, request in self.requests.items():
+            with _named(name):
+                render(request)
 
 
-def _render(job: messages.Job, scenario: messages.ScenarioJob) -> bytes:
-    """A scenario's bytes; PlanError that names it, and quotes nothing of its secrets."""
+def _built(job: messages.Job, scenario: messages.ScenarioJob) -> httpx.Request:
+    with _named(scenario.name):
+        return build(
+            job.url, scenario.path, scenario.headers, job.keep_alive, scenario.method, scenario.body
+        )
+
+
+@contextmanager
+def _named(scenario: str) -> Iterator[None]:
+    """A PlanError that names its scenario, and quotes nothing of its secrets."""
     try:
-        return render(build(job.url, scenario.path, scenario.headers, job.keep_alive))
+        yield
     except PlanError as error:
-        raise PlanError(f"scenario.{scenario.name}: {error}") from None
+        raise PlanError(f"scenario.{scenario}: {error}") from None
 
 
 class Conversation:
@@ -167,8 +174,7 @@ class Conversation:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._out = out
         self._splitter = messages.Splitter()
-        self._job: messages.Job | None = None
-        self._requests: list[bytes] = []
+        self._task: Task | None = None
         self._worker: Worker | None = None
 
     def readable(self) -> None:
@@ -187,12 +193,11 @@ class Conversation:
     def _follow(self, command: messages.Command) -> None:
         match command:
             case messages.Job():
-                self._job = command
-                self._requests = [_render(command, scenario) for scenario in command.scenarios]
+                self._task = Task(command)
                 self._out.write(messages.encode(messages.Ready()))
             case messages.Begin():
-                assert self._job is not None
-                self._worker = Worker(self._job, self._requests, command.at, self._out)
+                assert self._task is not None
+                self._worker = Worker(self._task, command.at, self._out)
             case messages.Rates():
                 assert self._worker is not None
                 self._worker.set_rates(command)
@@ -227,8 +232,7 @@ async def _main() -> None:
 def main() -> None:
     """Run a worker on stdin and stdout until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends it
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     gc.set_threshold(50_000, 20, 100)
     try:
         import uvloop

@@ -28,6 +28,10 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         help="for every request; ${env:NAME} or @FILE keep secrets out of the process list",
     )  # fmt: skip
     load.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    load.add_argument("--ca", metavar="FILE", help="authorities to check the certificate against")
+    load.add_argument("--engine", choices=["wire", "httpx"], help="what sends the requests")
+    load.add_argument("--http2", action="store_true", help="by the engine httpx")
+    load.add_argument("--proxy", metavar="URL", help="by the engine httpx")
     host = command.add_argument_group("watched servers")
     host.add_argument(
         "--host", action="append", default=[], metavar="USER@SERVER", help="or `local`; repeatable"

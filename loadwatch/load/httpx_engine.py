@@ -1,0 +1,171 @@
+"""Requests by httpx: for HTTP/2 and proxies, at many times the cost of the wire engine.
+
+One task per request. Nothing of httpx's own comes between: no redirects are followed, no cookies
+kept, no proxies taken from the environment, and the only timeout counts from the due instant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from loadwatch.load.stream import Stream
+from loadwatch.load.wire import error_kind
+
+
+class HttpxEngine:
+    """An `Engine` over one httpx connection pool. `requests` by the name of their stream."""
+
+    def __init__(
+        self,
+        requests: Mapping[str, httpx.Request],
+        transport: httpx.AsyncBaseTransport,
+        timeout: float,
+        limit: int,
+    ) -> None:
+        self._requests = requests
+        self._transport = transport
+        self._timeout = timeout
+        self._limit = limit
+        self._open: dict[asyncio.Task[None], _Exchange] = {}
+        self.freed: Callable[[bool], None] | None = None
+
+    @property
+    def open(self) -> int:
+        """How many requests are open."""
+        return len(self._open)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there can be at most now: httpx does not tell how many there are."""
+        return len(self._open)
+
+    def oldest(self, stream: Stream) -> float:
+        """The due instant of the oldest open request of `stream`; infinite where none is open."""
+        return min((e.due for e in self._open.values() if e.stream is stream), default=float("inf"))
+
+    def fire(self, stream: Stream, due: float, now: float) -> bool:
+        """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
+        stream.offered += 1
+        if len(self._open) >= self._limit:
+            stream.drop()
+            return False
+        stream.open += 1
+        exchange = _Exchange(stream, due, now)
+        task = asyncio.get_running_loop().create_task(self._carry_out(exchange))
+        self._open[task] = exchange
+        return True
+
+    async def _carry_out(self, exchange: _Exchange) -> None:
+        try:
+            async with asyncio.timeout_at(exchange.due + self._timeout):
+                status = await self._exchange(exchange)
+        except TimeoutError:
+            self._end(exchange, "timeout")
+        except (httpx.TransportError, OSError, UnicodeError) as error:
+            self._end(exchange, _kind(error))
+        else:
+            self._end(exchange, status)
+
+    async def _exchange(self, exchange: _Exchange) -> int:
+        """Send the request and take the whole answer, which is not held; returns its status."""
+        plain = self._requests[exchange.stream.name]
+        request = httpx.Request(
+            plain.method, plain.url, headers=plain.headers, stream=plain.stream,
+            extensions={"trace": exchange.trace},
+        )  # fmt: skip
+        response = await self._transport.handle_async_request(request)
+        try:
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for part in response.stream:
+                exchange.stream.received += len(part)
+        finally:
+            await response.aclose()
+        return response.status_code
+
+    def _end(self, exchange: _Exchange, how: int | str) -> None:
+        """Account for the end: a status, or an error kind."""
+        task = asyncio.current_task()
+        assert task is not None
+        del self._open[task]
+        now = time.monotonic()
+        response, service = now - exchange.due, now - exchange.fired
+        if isinstance(how, int):
+            exchange.stream.answered(how, response, service)
+        else:
+            exchange.stream.failed(how, response, service)
+        if self.freed is not None:
+            self.freed(isinstance(how, int))
+
+    async def aclose(self) -> None:
+        """Close everything; open requests are not accounted for."""
+        self.freed = None
+        tasks = tuple(self._open)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._open.clear()
+        await self._transport.aclose()
+
+
+class _Exchange:
+    """One open request: whose it is, when it was due, and when it was fired."""
+
+    __slots__ = ("_sent", "due", "fired", "stream")
+
+    def __init__(self, stream: Stream, due: float, fired: float) -> None:
+        self.stream = stream
+        self.due = due
+        self.fired = fired
+        self._sent = False
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's `trace` extension: what happens on the way."""
+        if event.endswith(".send_request_headers.started") and not self._sent:
+            self._sent = True  # once: a proxy is sent a request of its own before
+            self.stream.sent += 1
+        elif event == "connection.connect_tcp.started":
+            self.stream.connected += 1
+
+
+def transport(
+    tls: ssl.SSLContext | None, keep_alive: bool, http2: bool, proxy: str | None
+) -> httpx.AsyncBaseTransport:
+    """A pool without limits of its own. HTTP/2 on `http://` is spoken without being negotiated."""
+    return httpx.AsyncHTTPTransport(
+        verify=tls or False,
+        http1=not (http2 and tls is None),
+        http2=http2,
+        limits=httpx.Limits(max_keepalive_connections=None if keep_alive else 0),
+        trust_env=False,
+        proxy=proxy,
+    )
+
+
+def _kind(error: Exception) -> str:
+    """The error kind (`core.bucket.ERROR_KINDS`): by the system's own error where there is one."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError | socket.gaierror | UnicodeError):
+            return error_kind(cause)
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return error_kind(cause)
+    if isinstance(error, httpx.ProtocolError) and "disconnected" not in str(error):
+        return "protocol"
+    return "connect" if isinstance(error, httpx.ConnectError | httpx.ProxyError) else "reset"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it came of, which httpx and httpcore wrap several times."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        if isinstance(seen, BaseExceptionGroup):
+            for inner in seen.exceptions:
+                yield from _causes(inner)
+        seen = seen.__cause__ or seen.__context__
