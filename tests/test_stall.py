@@ -39,7 +39,6 @@ class StallingWire:
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         phase = now % 10.0
         done = now + (1.0 - phase if phase < 1.0 else 0.002)
-        stream.open += 1
         stream.answered(200, done - due, done - now)
         return True
 
@@ -73,7 +72,6 @@ class QueueingWire:
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         begin = _after_stall(max(now, self.free_at))
         done = self.free_at = _working(begin, self.SERVICE)
-        stream.open += 1
         stream.answered(200, done - due, done - now)
         return True
 
@@ -167,9 +165,9 @@ class RecordingWire(Wire):
         self.dues.append(due)
         return super().fire(stream, due, now)
 
-    def answered(self, connection: Connection, keep: bool) -> None:
+    def answered(self, connection: Connection, stream: Stream, keep: bool) -> None:
         self.responses.append(time.monotonic() - connection.due)
-        super().answered(connection, keep)
+        super().answered(connection, stream, keep)
 
 
 async def test_every_response_time_follows_the_lindley_recursion() -> None:

@@ -182,7 +182,7 @@ async def test_bytes_nobody_asked_for_close_the_connection() -> None:
         wire = Wire("127.0.0.1", port, None, 5, 10)
         stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
         wire.fire(stream, time.monotonic(), time.monotonic())
-        while stream.open or wire._idle:
+        while wire.open or wire._idle:
             await asyncio.sleep(0.005)
         wire.close()
     assert stream.bucket.status == {200: 1}
@@ -336,7 +336,7 @@ async def test_an_endless_body_is_not_held() -> None:
         stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
         wire.fire(stream, time.monotonic(), time.monotonic())
         (connection,) = wire._open
-        while stream.open:
+        while wire.open:
             await asyncio.sleep(0.01)
             assert len(connection.head or b"") <= 512 * 1024
         wire.close()
@@ -443,7 +443,8 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         wire = Wire("127.0.0.1", 80, None, 5, 10)
         stream = Stream("home", b"GET / HTTP/1.1\r\n\r\n")
         edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-        connection = Connection(wire)
+        connection = Connection(wire, stream, 0.0, 0.0)
+        connection.stream = None
         connection.transport = transport = SilentTransport()
         wire._idle = [connection]
         fired = 0
@@ -459,7 +460,7 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         bucket = stream.bucket
         ended = bucket.completed + sum(bucket.errors.values())
         assert ended + wire.open == fired == bucket.offered
-        assert stream.open == wire.open
+        assert wire.open_of(stream) == wire.open
         assert fired > 0 or not data
         wire.close()
 

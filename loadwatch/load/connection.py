@@ -25,13 +25,21 @@ _FRAMING = (b"content-length:", b"transfer-encoding:")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1")
 
 
+_write = os.write
+
+
 class Connection(Plain):
-    """One connection. `stream` is the scenario whose request is open on it, else None."""
+    """One connection, begun for a request of `stream` that was due at `due`, fired at `now`.
+
+    `stream` is the scenario whose request is open on it, else None. `socket` is the descriptor to
+    write to directly, as long as that keeps the order; else -1.
+    """
 
     __slots__ = (
         "again",
         "alive",
         "attempt",
+        "born",
         "done",
         "due",
         "head",
@@ -43,18 +51,18 @@ class Connection(Plain):
         "status",
         "stream",
         "transport",
-        "used",
         "wire",
     )
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, stream: Stream, due: float, now: float) -> None:
         self.wire = wire
         self.plain = wire.plain
         self.parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport | None = None
         self.attempt: asyncio.Task[None] | None = None
-        self.stream: Stream | None = None
-        self.due = self.sent = 0.0
+        self.stream: Stream | None = stream
+        self.due = due
+        self.sent = self.born = now
         self.head: bytes | None = None
         self.socket = -1
         self.alive = True
@@ -62,7 +70,11 @@ class Connection(Plain):
         self.done = False
         self.keep = False
         self.status = 0
-        self.used = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is open for another request than the one it was begun for."""
+        return self.sent is not self.born
 
     @property
     def free(self) -> bool:
@@ -71,20 +83,15 @@ class Connection(Plain):
             return False
         return self.socket >= 0 or not self.transport.get_write_buffer_size()
 
-    def write(self) -> None:
-        """Send the open request; the connection must be up."""
-        stream = self.stream
-        assert stream is not None
-        if self.again:
-            self.again = False
-        else:
-            stream.sent += 1
-        request = stream.request
-        # At once, not at the end of the loop's turn as the transport would: the server can begin
-        # while we go on.
+    def write(self, request: bytes) -> None:
+        """Send `request`; the connection must be up.
+
+        At once, not at the end of the loop's turn as the transport would: the server can begin
+        while we go on.
+        """
         if self.socket >= 0:
             try:
-                written = os.write(self.socket, request)
+                written = _write(self.socket, request)
             except OSError:
                 written = 0
             if written == len(request):
@@ -102,8 +109,10 @@ class Connection(Plain):
             self.socket = self.transport.get_extra_info("socket").fileno()
         if self.stream is None:
             self.wire.discard(self)
-        else:
-            self.write()
+            return
+        if not self.again:
+            self.stream.unsent -= 1
+        self.write(self.stream.request)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of a response."""
@@ -112,12 +121,13 @@ class Connection(Plain):
             # Nothing was asked: a goodbye such as 408, or a server that talks out of turn.
             self.wire.discard(self)
             return
-        if self.plain:
-            stream.received += len(data)
         if self.head is None and (data == stream.known or stream.resembles(data)):
             stream.alike += 1
-            self.wire.answered(self, True)
-        elif stream.bodiless:
+            self.wire.answered(self, stream, True)
+            return
+        if self.plain:
+            stream.received += len(data)
+        if stream.bodiless:
             self._read_head(data)
         else:
             self._parse(data)
@@ -137,11 +147,11 @@ class Connection(Plain):
             stream = self.stream
             assert stream is not None
             if stream.lessons and self.keep and self.head is data:
-                stream.learn(data, self.status)
+                stream.learn(data, self.status, len(data) if self.plain else 0)
             self.done = False
             self.head = None
             stream.tally(self.status)
-            self.wire.answered(self, self.keep)
+            self.wire.answered(self, stream, self.keep)
 
     def _read_head(self, data: bytes) -> None:
         """Bytes of the answer to a HEAD request: it ends with its head, whatever that promises.
@@ -177,13 +187,14 @@ class Connection(Plain):
         self.status = parser.get_status_code()
         if self.status >= 200:
             self.done = True
-            self.keep = parser.should_keep_alive()  # only known in here
+            self.keep = parser.should_keep_alive() and self.wire.keep_alive
         else:
             self.head = (self.head or b"").partition(_HEAD_END)[2]  # the real one comes now
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the connection is gone, by the server or by us."""
         self.alive = False
+        self.socket = -1
         if self.stream is not None:
             self.wire.lost(self)
         else:

@@ -19,10 +19,10 @@ from loadwatch.load.wire import Wire
 class Engine(Protocol):
     """Sends requests and counts in their streams what becomes of them.
 
-    `freed`, where set, is told after each request that ends whether it was answered.
+    `freed`, where set, is told after each request that ends whether it was answered, and when.
     """
 
-    freed: Callable[[bool], None] | None
+    freed: Callable[[bool, float], None] | None
 
     @property
     def open(self) -> int:
@@ -36,6 +36,10 @@ class Engine(Protocol):
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         """Send one request of `stream` that was due at `due`; False if it had to be dropped."""
+        ...
+
+    def open_of(self, stream: Stream) -> int:
+        """How many requests of `stream` are open."""
         ...
 
     def oldest(self, stream: Stream) -> float:

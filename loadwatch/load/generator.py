@@ -102,7 +102,7 @@ class OpenLoop:
             stream.arrivals.advance()
             self._left -= 1
             stream.offered += 1
-            stream.drop()
+            stream.dropped += 1
 
     def finish(self, at: float) -> None:
         """Fire nothing that is due at `at` or later."""
@@ -187,9 +187,9 @@ class ClosedLoop:
         """Nothing is due before it is sent."""
         return True
 
-    def freed(self, answered: bool) -> None:
+    def freed(self, answered: bool, now: float) -> None:
         """A request ended: fire the next, after a rest if it failed."""
-        now = self._last = self._clock()
+        self._last = now
         if answered:
             self._fire(now)
         else:

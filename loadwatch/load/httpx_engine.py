@@ -34,7 +34,7 @@ class HttpxEngine:
         self._timeout = timeout
         self._limit = limit
         self._open: dict[asyncio.Task[None], _Exchange] = {}
-        self.freed: Callable[[bool], None] | None = None
+        self.freed: Callable[[bool, float], None] | None = None
 
     @property
     def open(self) -> int:
@@ -46,6 +46,10 @@ class HttpxEngine:
         """How many connections there can be at most now: httpx does not tell how many there are."""
         return len(self._open)
 
+    def open_of(self, stream: Stream) -> int:
+        """How many requests of `stream` are open."""
+        return sum(exchange.stream is stream for exchange in self._open.values())
+
     def oldest(self, stream: Stream) -> float:
         """The due instant of the oldest open request of `stream`; infinite where none is open."""
         return min((e.due for e in self._open.values() if e.stream is stream), default=float("inf"))
@@ -54,9 +58,9 @@ class HttpxEngine:
         """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
         stream.offered += 1
         if len(self._open) >= self._limit:
-            stream.drop()
+            stream.dropped += 1
             return False
-        stream.open += 1
+        stream.unsent += 1
         exchange = _Exchange(stream, due, now)
         task = asyncio.get_running_loop().create_task(self._carry_out(exchange))
         self._open[task] = exchange
@@ -101,7 +105,7 @@ class HttpxEngine:
         else:
             exchange.stream.failed(how, response, service)
         if self.freed is not None:
-            self.freed(isinstance(how, int))
+            self.freed(isinstance(how, int), now)
 
     async def aclose(self) -> None:
         """Close everything; open requests are not accounted for."""
@@ -129,7 +133,7 @@ class _Exchange:
         """httpcore's `trace` extension: what happens on the way."""
         if event.endswith(".send_request_headers.started") and not self._sent:
             self._sent = True  # once: a proxy is sent a request of its own before
-            self.stream.sent += 1
+            self.stream.unsent -= 1
         elif event == "connection.connect_tcp.started":
             self.stream.connected += 1
 

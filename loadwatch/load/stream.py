@@ -26,29 +26,32 @@ def count(histogram: dict[int, int], seconds: float) -> None:
 class Stream:
     """A scenario's state.
 
-    What happens to every request is counted in plain slots here (`offered`, `sent`, `received`,
-    `connected`, `alike`, the times), everything rarer in the bucket itself; `bucket` has both.
+    What happens to every request is counted in plain slots here (`offered`, `received`, `alike`,
+    the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
+    is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
+    less what has waited for it and is sent.
     """
 
     __slots__ = (
         "_bucket",
         "_repeat",
+        "_wire_size",
         "alike",
         "arrivals",
         "bodiless",
         "connected",
+        "dropped",
         "known",
         "lag",
         "lessons",
         "name",
         "offered",
-        "open",
         "prompt",
         "received",
         "request",
         "response",
-        "sent",
         "service",
+        "unsent",
     )
 
     LESSONS = 8
@@ -59,10 +62,10 @@ class Stream:
         self.request = request
         self.bodiless = request.startswith(b"HEAD ")
         self.arrivals = arrivals
-        self.open = 0
         self.lessons = self.LESSONS
         self.known = b""
         self._repeat: Repeat | None = None
+        self._wire_size = 0
         self._renew()
 
     def _renew(self) -> None:
@@ -70,23 +73,25 @@ class Stream:
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
-        self.offered = self.sent = self.received = self.alike = self.connected = 0
+        self.offered = self.received = self.alike = 0
+        self.connected = self.dropped = self.unsent = 0
 
     @property
     def bucket(self) -> ScenarioBucket:
         """The counts since the last `take`."""
         bucket = self._bucket
+        self._settle()
         bucket.offered += self.offered
-        bucket.sent += self.sent
+        bucket.sent += self.offered - self.dropped - self.unsent
+        bucket.dropped += self.dropped
         bucket.received += self.received
         bucket.connected += self.connected
-        self.offered = self.sent = self.received = self.connected = 0
+        self.offered = self.received = self.connected = self.dropped = self.unsent = 0
         if self.prompt:
             for histogram in (bucket.response, bucket.service):
                 for index, times in self.prompt.items():
                     histogram[index] = histogram.get(index, 0) + times
             self.prompt = {}
-        self._settle()
         return bucket
 
     def take(self) -> ScenarioBucket:
@@ -101,19 +106,19 @@ class Stream:
         bucket = self.bucket
         return bool(bucket.offered or bucket.completed or bucket.errors or bucket.received)
 
-    def drop(self, times: int = 1) -> None:
-        """So many arrivals were not fired at all."""
-        self._bucket.dropped += times
-
     # -- responses ---------------------------------------------------------------------------
 
-    def learn(self, response: bytes, status: int) -> None:
-        """A whole response that the parser had to read: the next ones may be like it."""
+    def learn(self, response: bytes, status: int, size: int) -> None:
+        """A whole response that the parser had to read: the next ones may be like it.
+
+        Each of those counts as `size` bytes received.
+        """
         self.lessons -= 1
         repeat = learn(response, status)
         if repeat is not None:
             self._settle()
             self._repeat = repeat
+            self._wire_size = size
             self.known = response
 
     def resembles(self, data: bytes) -> bool:
@@ -126,7 +131,6 @@ class Stream:
 
     def answered(self, status: int, response: float, service: float) -> None:
         """A response came; times in seconds."""
-        self.open -= 1
         self.tally(status)
         count(self.response, response)
         count(self.service, service)
@@ -144,12 +148,12 @@ class Stream:
         if self.alike:
             assert self._repeat is not None
             self.tally(self._repeat.status, self.alike)
+            self.received += self.alike * self._wire_size
             self.alike = 0
 
     def failed(self, kind: str, response: float, service: float) -> None:
         """No response came. A timeout stays in the distributions, at the time it was given up."""
         bucket = self._bucket
-        self.open -= 1
         bucket.errors[kind] = bucket.errors.get(kind, 0) + 1
         if kind == "timeout":
             count(self.response, response)

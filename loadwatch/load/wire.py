@@ -17,12 +17,14 @@ from loadwatch.load.connection import Connection
 from loadwatch.load.stream import Stream, count
 from loadwatch.load.tls import TlsChannel
 
+_now = time.monotonic
+
 
 class Wire:
     """The connections to one target, and what becomes of the requests on them.
 
     `timeout` counts from the due instant. `freed` is told after each request that ends whether it
-    was answered (a closed loop fires the next one).
+    was answered, and when (a closed loop fires the next one).
     """
 
     def __init__(
@@ -39,15 +41,15 @@ class Wire:
         self._port = port
         self._tls = tls
         self.plain = tls is None
+        self.keep_alive = keep_alive
         self._timeout = timeout
         self._limit = limit
-        self._keep_alive = keep_alive
         self._idle: list[Connection] = []
         # Insertion-ordered, and due instants ascend: the first one is the oldest.
         self._open: dict[Connection, None] = {}
         self._addresses: list[str] = []
-        self._sweep_at(time.monotonic() + timeout)
-        self.freed: Callable[[bool], None] | None = None
+        self._sweep_at(_now() + timeout)
+        self.freed: Callable[[bool, float], None] | None = None
 
     @property
     def open(self) -> int:
@@ -59,39 +61,38 @@ class Wire:
         """How many connections stand, or are being made."""
         return len(self._open) + len(self._idle)
 
+    def open_of(self, stream: Stream) -> int:
+        """How many requests of `stream` are open."""
+        return sum(connection.stream is stream for connection in self._open)
+
     def oldest(self, stream: Stream) -> float:
         """The due instant of the oldest open request of `stream`; infinite where none is open."""
-        if not stream.open:
-            return float("inf")
         return next((c.due for c in self._open if c.stream is stream), float("inf"))
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
         stream.offered += 1
         if len(self._open) >= self._limit:
-            stream.drop()
+            stream.dropped += 1
             return False
-        stream.open += 1
-        connection = self._idle.pop() if self._idle else self._connect(stream)
-        self._open[connection] = None
-        connection.stream = stream
-        connection.due = due
-        connection.sent = now
         if due < self._swept_due:  # it comes late: so would the sweep
             self._sweep.cancel()
             self._sweep_at(due + self._timeout)
-        if connection.transport is not None:
-            connection.used = True
-            connection.write()
+        if self._idle:
+            connection = self._idle.pop()
+            self._open[connection] = None
+            connection.stream = stream
+            connection.due = due
+            connection.sent = now
+            connection.write(stream.request)
+        else:
+            self._connect(stream, due, now)
         return True
 
-    def answered(self, connection: Connection, keep: bool) -> None:
+    def answered(self, connection: Connection, stream: Stream, keep: bool) -> None:
         """A response is complete and counted: note its times, and keep or close its connection."""
-        stream = connection.stream
-        assert stream is not None
-        now = time.monotonic()
+        now = _now()
         due = connection.due
-        stream.open -= 1
         if connection.sent is due:
             count(stream.prompt, now - due)
         else:
@@ -99,24 +100,24 @@ class Wire:
             count(stream.service, now - connection.sent)
         connection.stream = None
         del self._open[connection]
-        if keep and self._keep_alive and connection.free:
+        if keep and (connection.socket >= 0 or connection.free):
             self._idle.append(connection)
         else:
             self.discard(connection)
         if self.freed is not None:
-            self.freed(True)
+            self.freed(True, now)
 
     def failed(self, connection: Connection, kind: str) -> None:
         """The open request ends without a response, and its connection with it."""
         stream = connection.stream
         assert stream is not None
-        now = time.monotonic()
+        now = _now()
         connection.stream = None
         del self._open[connection]
         stream.failed(kind, now - connection.due, now - connection.sent)
         self.discard(connection)
         if self.freed is not None:
-            self.freed(False)
+            self.freed(False, now)
 
     def lost(self, connection: Connection) -> None:
         """The server closed with a request open: an end, a stale connection, or a reset."""
@@ -125,10 +126,10 @@ class Wire:
                 stream = connection.stream
                 assert stream is not None
                 stream.tally(connection.parser.get_status_code())
-                self.answered(connection, keep=False)
+                self.answered(connection, stream, keep=False)
             else:
                 self.failed(connection, "reset")
-        elif connection.used:
+        elif connection.kept:
             self._retry(connection)
         else:
             self.failed(connection, "reset")
@@ -143,9 +144,9 @@ class Wire:
         stale.stream = None
         del self._open[stale]
         stream.bucket.retried += 1
-        fresh = self._connect(stream)
-        fresh.stream, fresh.due, fresh.sent, fresh.again = stream, stale.due, stale.sent, True
-        self._open[fresh] = None
+        fresh = self._connect(stream, stale.due, stale.sent)
+        fresh.again = True
+        stream.unsent -= 1  # it counts as sent already
         # It stands last now though it is not the youngest: the sweep could come too late for it.
         self._loop.call_at(stale.due + self._timeout, self._expire_one, fresh, stale.due)
 
@@ -176,7 +177,7 @@ class Wire:
 
         What is fired from now on has a later deadline (or moves the sweep): nothing is polled.
         """
-        now = time.monotonic()
+        now = _now()
         expired = []
         wake = now + self._timeout
         for connection in self._open:
@@ -197,9 +198,12 @@ class Wire:
         if connection in self._open and connection.due == due:
             self.failed(connection, "timeout")
 
-    def _connect(self, stream: Stream) -> Connection:
+    def _connect(self, stream: Stream, due: float, now: float) -> Connection:
+        """A new connection for one request, which goes out when it stands."""
         stream.connected += 1
-        connection = Connection(self)
+        stream.unsent += 1
+        connection = Connection(self, stream, due, now)
+        self._open[connection] = None
         connection.attempt = self._loop.create_task(self._attempt(connection))
         return connection
 

@@ -134,7 +134,7 @@ class Worker:
 
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
         bucket = stream.take()
-        bucket.in_flight = stream.open
+        bucket.in_flight = self._engine.open_of(stream)
         bucket.oldest = max(0.0, now - min(now, self._engine.oldest(stream)))
         return bucket
 
