@@ -13,7 +13,7 @@ help:
 	@echo "make demo    the bundled site, its monitor and the dashboard"
 	@echo "make test    all tests (makes $(VENV), installs what they need)"
 	@echo "make check   ruff, mypy, import contracts"
-	@echo "make bench   benchmarks beside wrk and hey"
+	@echo "make bench   benchmarks beside wrk, hey, ab and Locust"
 	@echo "make soak    the longer tests"
 
 demo: $(VENV)/.run
@@ -32,10 +32,11 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev system
-	NEEDS="wrk hey" sh tests/system.sh
-	$(BIN)/python -m benchmarks.closed_loop
-	$(BIN)/python -m benchmarks.closed_loop --tls
-	$(BIN)/python -m benchmarks.open_loop
+	NEEDS="wrk hey ab" sh tests/system.sh
+	$(BIN)/python -m pip install --quiet --group bench
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.closed_loop
+	$(BIN)/python -m benchmarks.open_loop --beside-hey
+	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.chart
 
 # The programs that the tests run for real: installed where that is possible, named where not.

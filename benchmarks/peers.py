@@ -27,18 +27,18 @@ http {{
   access_log off; keepalive_requests 10000000; default_type text/html;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
   uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  server {{ listen 127.0.0.1:{port}{listen} {headers} location / {{ return 200 "{body}"; }} }}
+  server {{ listen 127.0.0.1:{port}{listen} {headers} location / {{ {content} }} }}
 }}
 """
 
 
 @contextlib.contextmanager
 def nginx(
-    body: str = "x" * 600, tls: bool = False, http2: bool = False, headers: int = 0
+    body: int = 600, tls: bool = False, http2: bool = False, headers: int = 0
 ) -> Iterator[str]:
     """One nginx worker on a free loopback port; yields its URL. Its certificate is self-signed.
 
-    `headers` are so many more than nginx's own five in every answer.
+    It answers with `body` bytes, and with so many `headers` more than its own.
     """
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
@@ -53,9 +53,10 @@ def nginx(
         listen = f"{how[0]}{' http2' if http2 else ''};{how[2]}"
         more = " ".join(f'add_header X-Number-{n} "the value of {n}";' for n in range(headers))
         config.write_text(
-            NGINX.format(dir=directory, port=port, body=body, listen=listen, headers=more),
+            NGINX.format(dir=directory, port=port, content=_content(directory, body),
+                         listen=listen, headers=more),
             encoding="utf-8",
-        )
+        )  # fmt: skip
         server = subprocess.Popen(
             [program, "-c", str(config), "-e", f"{directory}/error.log", "-p", directory]
         )
@@ -69,6 +70,14 @@ def nginx(
         finally:
             server.terminate()
             server.wait(10)
+
+
+def _content(directory: str, size: int) -> str:
+    """nginx's directives for a body: in the configuration, which cannot hold much, or in a file."""
+    if size <= 2048:
+        return f'return 200 "{"x" * size}";'
+    Path(directory, "index.html").write_bytes(b"x" * size)
+    return f"root {directory};"
 
 
 def _certificate(directory: str) -> str:
@@ -86,11 +95,19 @@ def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def loadwatch(url: str, *options: str) -> dict[str, Any]:
-    """`loadwatch run URL --json …`; also the worker's CPU, as shares of a core per second."""
+def loadwatch(url: str, *options: str, load: str = "") -> dict[str, Any]:
+    """`loadwatch run --json …`; also the worker's CPU, as shares of a core per second.
+
+    `load` stands in the plan's `[load]`.
+    """
     with tempfile.TemporaryDirectory() as directory:
         session = Path(directory, "bench.session")
-        command = [sys.executable, "-m", "loadwatch", "run", url, "--json"]
+        plan = Path(directory, "plan.toml")
+        plan.write_text(
+            f'[target]\nurl = "{url}"\n[load]\n{load}\n[[scenario]]\nname = "home"\n',
+            encoding="utf-8",
+        )
+        command = [sys.executable, "-m", "loadwatch", "run", str(plan), "--json"]
         done = subprocess.run(
             [*command, "--session", str(session), *options],
             capture_output=True, text=True, timeout=120, check=False,
@@ -120,6 +137,24 @@ def hey(url: str, connections: int, seconds: int, per_connection: float = 0) -> 
     for share, value in re.findall(r"(\d+)%+ in ([\d.]+) secs", text):
         found[f"p{share}"] = float(value) * 1000
     return found
+
+
+def ab(url: str, connections: int, seconds: int) -> float:
+    """Requests per second of `ab` without keep-alive."""
+    text = output("ab", "-q", "-c", str(connections), "-t", str(seconds), "-n", "10000000", url)
+    return float(re.findall(r"Requests per second:\s+([\d.]+)", text)[0])
+
+
+def locust(url: str, users: int, seconds: int) -> float:
+    """Requests per second of so many of Locust's FastHttpUser, in one process."""
+    text = output(
+        "locust", "--locustfile", str(Path(__file__).with_name("locustfile.py")), "--headless",
+        "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s",
+        "--host", url.rstrip("/"), "--json", "--skip-log-setup",
+    )  # fmt: skip
+    (page,) = json.loads(text[text.index("[") :])
+    lasted = page["last_request_timestamp"] - page["start_time"]
+    return float(page["num_requests"] / lasted)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

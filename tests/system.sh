@@ -12,6 +12,7 @@ for program in ${NEEDS:-sshd top vmstat nginx tmux ip}; do
     sshd) packages="$packages openssh-server" ;;
     top | vmstat) packages="$packages procps" ;;
     nginx) packages="$packages nginx-light" ;;
+    ab) packages="$packages apache2-utils" ;;
     ip) packages="$packages iproute2" ;;
     *) packages="$packages $program" ;;
     esac

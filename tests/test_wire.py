@@ -408,7 +408,7 @@ class SilentTransport(asyncio.Transport):
         self.aborted = False
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        return _NoSocket
+        return _NoSocket  # so that nothing is written to a descriptor
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -446,6 +446,7 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         connection = Connection(wire, stream, 0.0, 0.0)
         connection.stream = None
         connection.transport = transport = SilentTransport()
+        assert connection.outlet.free
         wire._idle = [connection]
         fired = 0
         for begin, end in itertools.pairwise(edges):

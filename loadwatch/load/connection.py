@@ -7,14 +7,14 @@ Most of what a load test gets back is like what it got before: one comparison th
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from loadwatch.load.outlet import Outlet
 from loadwatch.load.stream import Stream
-from loadwatch.load.tls import Plain
+from loadwatch.load.tls import Plain, TlsChannel
 
 if TYPE_CHECKING:
     from loadwatch.load.wire import Wire
@@ -25,29 +25,25 @@ _FRAMING = (b"content-length:", b"transfer-encoding:")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1")
 
 
-_write = os.write
-
-
 class Connection(Plain):
     """One connection, begun for a request of `stream` that was due at `due`, fired at `now`.
 
-    `stream` is the scenario whose request is open on it, else None. `socket` is the descriptor to
-    write to directly, as long as that keeps the order; else -1.
+    `stream` is the scenario whose request is open on it, else None. `out` takes the
+    requests after the first.
     """
 
     __slots__ = (
+        "_parser",
         "again",
-        "alive",
         "attempt",
         "born",
         "done",
         "due",
         "head",
         "keep",
-        "parser",
+        "out",
         "plain",
         "sent",
-        "socket",
         "status",
         "stream",
         "transport",
@@ -57,62 +53,50 @@ class Connection(Plain):
     def __init__(self, wire: Wire, stream: Stream, due: float, now: float) -> None:
         self.wire = wire
         self.plain = wire.plain
-        self.parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
         self.transport: asyncio.Transport | None = None
         self.attempt: asyncio.Task[None] | None = None
         self.stream: Stream | None = stream
         self.due = due
         self.sent = self.born = now
         self.head: bytes | None = None
-        self.socket = -1
-        self.alive = True
+        self.out: Outlet | TlsChannel | None = None
         self.again = False
         self.done = False
         self.keep = False
         self.status = 0
 
     @property
+    def parser(self) -> httptools.HttpResponseParser:
+        """Reads the answer: made when the first one comes that is not like another."""
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        return self._parser
+
+    @property
+    def outlet(self) -> Outlet | TlsChannel:
+        """Takes what is to be sent; made when the connection is kept, which many never are."""
+        if self.out is None:
+            transport = self.transport
+            assert transport is not None
+            self.out = transport if isinstance(transport, TlsChannel) else Outlet(transport)
+        return self.out
+
+    @property
     def kept(self) -> bool:
         """Whether it is open for another request than the one it was begun for."""
         return self.sent is not self.born
-
-    @property
-    def free(self) -> bool:
-        """Whether it can take the next request: up, and nothing of the last one is left to send."""
-        if not self.alive or self.transport is None:
-            return False
-        return self.socket >= 0 or not self.transport.get_write_buffer_size()
-
-    def write(self, request: bytes) -> None:
-        """Send `request`; the connection must be up.
-
-        At once, not at the end of the loop's turn as the transport would: the server can begin
-        while we go on.
-        """
-        if self.socket >= 0:
-            try:
-                written = _write(self.socket, request)
-            except OSError:
-                written = 0
-            if written == len(request):
-                return
-            self.socket = -1  # from here on the transport alone, which keeps the order
-            request = request[written:]
-        assert self.transport is not None
-        self.transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is up; its first request goes out."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class, by shape
         self.attempt = None
-        if self.plain:
-            self.socket = self.transport.get_extra_info("socket").fileno()
         if self.stream is None:
             self.wire.discard(self)
             return
         if not self.again:
             self.stream.unsent -= 1
-        self.write(self.stream.request)
+        self.transport.write(self.stream.request)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of a response."""
@@ -123,7 +107,7 @@ class Connection(Plain):
             return
         if self.head is None and (data == stream.known or stream.resembles(data)):
             stream.alike += 1
-            self.wire.answered(self, stream, True)
+            self.wire.answered(self, stream, stream.keep)
             return
         if self.plain:
             stream.received += len(data)
@@ -146,8 +130,8 @@ class Connection(Plain):
         if self.done:
             stream = self.stream
             assert stream is not None
-            if stream.lessons and self.keep and self.head is data:
-                stream.learn(data, self.status, len(data) if self.plain else 0)
+            if stream.lessons and self.head is data:
+                stream.learn(data, self.status, self.keep, len(data) if self.plain else 0)
             self.done = False
             self.head = None
             stream.tally(self.status)
@@ -193,8 +177,6 @@ class Connection(Plain):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the connection is gone, by the server or by us."""
-        self.alive = False
-        self.socket = -1
         if self.stream is not None:
             self.wire.lost(self)
         else:

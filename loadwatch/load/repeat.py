@@ -41,7 +41,7 @@ class Repeat:
 def learn(data: bytes, status: int) -> Repeat | None:
     """What makes a response like `data`; None unless it is one whole response with its length.
 
-    `data` was parsed as one complete response that keeps its connection.
+    `data` was parsed as one complete response.
     """
     head, end, body = data.partition(_HEAD_END)
     head = head + end

@@ -41,6 +41,7 @@ class Stream:
         "bodiless",
         "connected",
         "dropped",
+        "keep",
         "known",
         "lag",
         "lessons",
@@ -66,6 +67,7 @@ class Stream:
         self.known = b""
         self._repeat: Repeat | None = None
         self._wire_size = 0
+        self.keep = True
         self._renew()
 
     def _renew(self) -> None:
@@ -108,10 +110,10 @@ class Stream:
 
     # -- responses ---------------------------------------------------------------------------
 
-    def learn(self, response: bytes, status: int, size: int) -> None:
+    def learn(self, response: bytes, status: int, keep: bool, size: int) -> None:
         """A whole response that the parser had to read: the next ones may be like it.
 
-        Each of those counts as `size` bytes received.
+        Each of those counts as `size` bytes received, and leaves its connection open, or not.
         """
         self.lessons -= 1
         repeat = learn(response, status)
@@ -119,6 +121,7 @@ class Stream:
             self._settle()
             self._repeat = repeat
             self._wire_size = size
+            self.keep = keep
             self.known = response
 
     def resembles(self, data: bytes) -> bool:

@@ -10,7 +10,10 @@ import asyncio
 import ssl
 from typing import cast
 
-_READ = 256 * 1024
+from loadwatch.load.outlet import Outlet
+
+_READ = 16 * 1024
+"""What a TLS record holds at most (RFC 8446 §5.1)."""
 
 
 class Plain(asyncio.Protocol):
@@ -29,6 +32,9 @@ class TlsChannel(asyncio.Protocol):
     hangs up before. `inner` sees its connection from then on.
     """
 
+    socket = -1
+    """As an `Outlet`'s: nothing may be written directly, since it must be encrypted."""
+
     def __init__(self, inner: Plain, context: ssl.SSLContext, host: str) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inner = inner
@@ -36,6 +42,7 @@ class TlsChannel(asyncio.Protocol):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._transport: asyncio.Transport | None = None
+        self._out: Outlet
         self._up = False
 
     # -- to TCP ------------------------------------------------------------------------------
@@ -43,6 +50,7 @@ class TlsChannel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: TCP stands; the handshake begins."""
         self._transport = cast(asyncio.Transport, transport)
+        self._out = Outlet(self._transport)
         self._shake_hands()
 
     def data_received(self, data: bytes) -> None:
@@ -92,8 +100,7 @@ class TlsChannel(asyncio.Protocol):
                 self.ready.set_result(None)
 
     def _flush(self) -> None:
-        assert self._transport is not None
-        self._transport.write(self._outgoing.read())
+        self._out.write(self._outgoing.read())
 
     # -- to the protocol ---------------------------------------------------------------------
 
@@ -106,9 +113,10 @@ class TlsChannel(asyncio.Protocol):
         else:
             self._flush()
 
-    def get_write_buffer_size(self) -> int:
-        """Bytes that wait to be sent."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+    @property
+    def free(self) -> bool:
+        """Whether all is sent."""
+        return self._out.free
 
     def close(self) -> None:
         """End the connection when all is sent."""

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 
 from loadwatch.load.connection import Connection
+from loadwatch.load.dial import Dialer
 from loadwatch.load.stream import Stream, count
-from loadwatch.load.tls import TlsChannel
 
 _now = time.monotonic
 
@@ -37,9 +37,7 @@ class Wire:
         keep_alive: bool = True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._host = host
-        self._port = port
-        self._tls = tls
+        self._dialer = Dialer(host, port, tls, timeout)
         self.plain = tls is None
         self.keep_alive = keep_alive
         self._timeout = timeout
@@ -47,7 +45,6 @@ class Wire:
         self._idle: list[Connection] = []
         # Insertion-ordered, and due instants ascend: the first one is the oldest.
         self._open: dict[Connection, None] = {}
-        self._addresses: list[str] = []
         self._sweep_at(_now() + timeout)
         self.freed: Callable[[bool, float], None] | None = None
 
@@ -84,7 +81,7 @@ class Wire:
             connection.stream = stream
             connection.due = due
             connection.sent = now
-            connection.write(stream.request)
+            connection.out.write(stream.request)  # type: ignore[union-attr]  # it was kept
         else:
             self._connect(stream, due, now)
         return True
@@ -100,7 +97,7 @@ class Wire:
             count(stream.service, now - connection.sent)
         connection.stream = None
         del self._open[connection]
-        if keep and (connection.socket >= 0 or connection.free):
+        if keep and ((out := connection.out or connection.outlet).socket >= 0 or out.free):
             self._idle.append(connection)
         else:
             self.discard(connection)
@@ -209,43 +206,10 @@ class Wire:
 
     async def _attempt(self, connection: Connection) -> None:
         try:
-            await self._reach(connection)
+            await self._dialer.dial(connection)
         except (OSError, UnicodeError) as error:
-            if connection.stream is not None and connection in self._open:
+            if connection in self._open:
                 self.failed(connection, error_kind(error))
-
-    async def _reach(self, connection: Connection) -> None:
-        """Connect to the first address that answers, and remember it as the first to try."""
-        if not self._addresses:
-            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            self._addresses = [str(address[0]) for _, _, _, _, address in found]
-        failure: OSError | None = None
-        for address in tuple(self._addresses):
-            try:
-                await self._open_to(address, connection)
-            except ssl.SSLError:
-                raise
-            except OSError as error:
-                failure = failure or error
-                continue
-            if address != self._addresses[0]:
-                self._addresses.remove(address)
-                self._addresses.insert(0, address)
-            return
-        assert failure is not None
-        raise failure
-
-    async def _open_to(self, address: str, connection: Connection) -> None:
-        if self._tls is None:
-            await self._loop.create_connection(lambda: connection, address, self._port)
-            return
-        channel = TlsChannel(connection, self._tls, self._host)
-        try:
-            await self._loop.create_connection(lambda: channel, address, self._port)
-            await channel.ready
-        except asyncio.CancelledError:
-            channel.abort()
-            raise
 
 
 _SHORTAGES = {
