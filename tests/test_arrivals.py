@@ -130,6 +130,26 @@ def test_workers_share_one_schedule(kind: str, workers: int) -> None:
     assert sorted(itertools.chain.from_iterable(shares)) == whole
 
 
+def _anderson_darling(gaps: list[float]) -> float:
+    """A² against the exponential distribution of their own mean; its 1 % point is 1.959.
+
+    Stephens, "EDF Statistics for Goodness of Fit", JASA 69 (1974), case of unknown mean.
+    """
+    n, mean = len(gaps), statistics.mean(gaps)
+    shares = [-math.expm1(-gap / mean) for gap in sorted(gaps)]
+    total = sum(
+        (2 * i + 1) * (math.log(low) + math.log1p(-high))
+        for i, (low, high) in enumerate(zip(shares, reversed(shares), strict=True))
+    )
+    return (-n - total / n) * (1 + 0.6 / n)
+
+
+def test_uniform_arrivals_are_even() -> None:
+    gaps = [b - a for a, b in itertools.pairwise(itertools.islice(uniform_phases(), 1000))]
+    assert statistics.stdev(gaps) / statistics.mean(gaps) < 0.1
+    assert _anderson_darling([gap + 1e-9 * n for n, gap in enumerate(gaps)]) > 2 * 1.959
+
+
 def test_poisson_arrivals_are_poisson_and_follow_the_seed() -> None:
     points = list(itertools.islice(poisson_phases("1/0"), 20_001))
     gaps = [b - a for a, b in itertools.pairwise(points)]
@@ -145,5 +165,6 @@ def test_poisson_arrivals_are_poisson_and_follow_the_seed() -> None:
             counts[int(point // 20)] += 1
     dispersion = statistics.variance(counts) / statistics.mean(counts)
     assert dispersion == pytest.approx(1, abs=3 * math.sqrt(2 / 999))
+    assert _anderson_darling(gaps) < 2 * 1.959
     assert points[:100] == list(itertools.islice(poisson_phases("1/0"), 100))
     assert points[:100] != list(itertools.islice(poisson_phases("2/0"), 100))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import random
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -101,6 +103,46 @@ def test_the_published_vector_at_half_load_on_a_virtual_clock() -> None:
         [0.50, 0.75, 0.95, 0.995], abs=0.02
     )
     assert response.mean == pytest.approx(0.100 + QueueingWire.SERVICE, abs=0.01)
+
+
+class SingleServerWire:
+    """On the virtual clock: one server with a queue before it; services come from a function."""
+
+    def __init__(self, service: Callable[[], float]) -> None:
+        self._service = service
+        self._free_at = 0.0
+
+    def fire(self, stream: Stream, due: float, now: float) -> bool:
+        done = self._free_at = max(now, self._free_at) + self._service()
+        stream.answered(200, done - due, done - now)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("phases", "service", "milliseconds"),
+    [
+        # Mean, p50, p95, p99 of M/D/1, M/M/1 and D/M/1 at half load, services of 10 ms.
+        (poisson_phases, "fixed", (15.000, 10.000, 30.506, 43.363)),
+        (poisson_phases, "exponential", (20.000, 13.863, 59.915, 92.103)),
+        (uniform_phases, "exponential", (12.550, 8.699, 37.596, 57.795)),
+    ],
+)
+def test_queues_with_a_known_answer(
+    phases: Callable[..., Iterator[float]], service: str, milliseconds: tuple[float, ...]
+) -> None:
+    """Closed forms of queueing theory, at 50/s for 4000 s on a virtual clock."""
+    draw = random.Random(5).expovariate
+    services = {"fixed": lambda: 0.010, "exponential": lambda: draw(100)}[service]
+    own = phases("7") if phases is poisson_phases else phases()
+    stream = Stream("home", b"", Arrivals(own, 0.0, 50))
+    virtual = VirtualTime()
+    loop = OpenLoop([stream], SingleServerWire(services), virtual)
+    loop.timer, virtual.loop = virtual, loop
+    loop.begin()
+    virtual.run(4000.0)
+    response = Histogram(stream.bucket.response)
+    seen = [response.mean, *response.percentiles((0.5, 0.95, 0.99))]
+    assert [value and value * 1000 for value in seen] == pytest.approx(milliseconds, rel=0.05)
 
 
 def test_what_a_closed_loop_would_have_said() -> None:
