@@ -47,8 +47,9 @@ class Engine(Protocol):
         ...
 
 
-def engine(job: Job, requests: Mapping[str, httpx.Request], tls: ssl.SSLContext | None) -> Engine:
-    """The engine that `job` asks for; `requests` by scenario."""
+def engine(job: Job, requests: Mapping[str, httpx.Request]) -> Engine:
+    """The engine that `job` asks for; `requests` by scenario. PlanError for a useless CA file."""
+    tls = tls_context(job)
     limit = job.connections or job.max_in_flight
     if job.engine == "httpx":
         from loadwatch.load.httpx_engine import HttpxEngine, transport

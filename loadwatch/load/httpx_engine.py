@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx
 
 from loadwatch.load.stream import Stream
@@ -34,6 +36,8 @@ class HttpxEngine:
         self._timeout = timeout
         self._limit = limit
         self._open: dict[asyncio.Task[None], _Exchange] = {}
+        # httpcore loads its back end upon the first request, which would come late by that.
+        self._loading = asyncio.get_running_loop().create_task(anyio.lowlevel.checkpoint())
         self.freed: Callable[[bool, float], None] | None = None
 
     @property

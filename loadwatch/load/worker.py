@@ -24,7 +24,7 @@ from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.errors import LoadwatchError, PlanError
 from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
-from loadwatch.load.engine import engine, tls_context
+from loadwatch.load.engine import engine
 from loadwatch.load.generator import ClosedLoop, OpenLoop
 from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
@@ -45,7 +45,7 @@ class Worker:
         self._job = task.job
         self._start = start
         self._out = out
-        self._engine = engine(task.job, task.requests, task.tls)
+        self._engine = task.engine
         self._streams = [Stream(name, render(task.requests[name])) for name in task.requests]
         self.generator = self._closed() if task.job.connections else self._open()
         self._second = 0
@@ -140,15 +140,18 @@ class Worker:
 
 
 class Task:
-    """A job with its requests built, by scenario; PlanError for one that cannot be done."""
+    """A job with its requests built, by scenario; PlanError for one that cannot be done.
+
+    All that takes time is done here, before second 0.
+    """
 
     def __init__(self, job: messages.Job) -> None:
         self.job = job
-        self.tls = tls_context(job)
         self.requests = {scenario.name: _built(job, scenario) for scenario in job.scenarios}
         for name, request in self.requests.items():
             with _named(name):
                 render(request)
+        self.engine = engine(job, self.requests)
 
 
 def _built(job: messages.Job, scenario: messages.ScenarioJob) -> httpx.Request:
