@@ -99,6 +99,7 @@ class Run:
         self._turn = _first_turn(plan)
         self._closed = plan.load.connections is not None
         self._problem = ""
+        self._unrecorded = ""
         self._deaths: list[str] = []
         self._health = Health(plan, workers_of(plan), Limits.here())
         self._ticker = Ticker(self._turn.after, plan.hosts, self._health.live)
@@ -110,7 +111,7 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._missed: dict[int, int] = {}
         self._recorder = Recorder(
-            session, self._meta(), self.catalogue, on_problem=self._recording_failed
+            session, self._meta(), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
 
@@ -120,6 +121,7 @@ class Run:
             "plan": config.redact(self.plan),
             "seed": self.plan.load.seed,
             "arrival": "closed" if self._closed else self.plan.load.arrival,
+            "duration": None if self.duration is None else float(self.duration),
         }
 
     async def start(self, hosts_first: bool = False) -> None:
@@ -246,10 +248,15 @@ class Run:
     def _listener_failed(self, failure: Exception) -> None:
         self._trouble(f"internal error: {failure!r}")
 
-    def _recording_failed(self, problem: str) -> None:
+    def _recording_turned(self, problem: str) -> None:
         """The recorder's report, from its thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._trouble, problem)
+            self._loop.call_soon_threadsafe(self._recording, problem)
+
+    def _recording(self, problem: str) -> None:
+        """The recording fails, or goes on: the banner stands as long as anything is missing."""
+        self._unrecorded = problem
+        self._event("recording", problem or "caught up: nothing is missing")
 
     def _trouble(self, problem: str) -> None:
         """Something of ours fails while the run goes on: said at once, and in the exit code."""
@@ -293,7 +300,7 @@ class Run:
             recording=str(self._session),
             reasons=self.reasons,
             warnings=self.warnings,
-            problem=self._problem,
+            problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
         )
 

@@ -10,9 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import textwrap
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -30,30 +28,8 @@ from loadwatch.core.tick import KINDS, Event, HostProcess, Tick
 from loadwatch.session import Recorder, default_path, open_session, resolve, schema
 from loadwatch.session.blob import Encoder, decode
 from tests import ticks
+from tests.recordings import read, record
 from tests.ticks import CATALOGUE, START, tick
-
-
-def record(path: Path, recorded: Iterable[Tick]) -> Path:
-    recorder = Recorder(path, {"target": "http://heywall.example"}, CATALOGUE)
-    for one in recorded:
-        recorder.add(one)
-    recorder.close()
-    assert recorder.lost == 0
-    return path
-
-
-def read(path: Path) -> list[Tick]:
-    with open_session(path) as session:
-        return list(session.ticks())
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for another thread or process, a few seconds at most."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
 
 # -- what is recorded is what is read ------------------------------------------------------------
 
@@ -235,122 +211,6 @@ def test_no_directory_no_recording(tmp_path: Path) -> None:
         Recorder(tmp_path / "none" / "a.lw", {}, CATALOGUE)
 
 
-def test_a_reader_sees_a_snapshot_of_a_running_session(tmp_path: Path) -> None:
-    path = tmp_path / "a.lw"
-    made = list(ticks.run(4))
-    recorder = Recorder(path, {}, CATALOGUE)
-    for one in made[:2]:
-        recorder.add(one)
-    until(lambda: len(read(path)) == 2)
-    with open_session(path) as session:
-        for one in made[2:]:
-            recorder.add(one)
-        until(lambda: len(read(path)) == 4)
-        assert list(session.ticks()) == made[:2]
-        assert session.meta["state"] == "running"
-        recorder.close()
-    assert read(path) == made
-
-
-def test_a_second_that_cannot_be_written_is_counted_and_the_next_is_tried(tmp_path: Path) -> None:
-    path = tmp_path / "a.lw"
-    problems: list[str] = []
-    recorder = Recorder(path, {}, CATALOGUE, on_problem=problems.append)
-    failing = [
-        # Its transaction has made ids for a metric and a process when the event fails.
-        tick(
-            second,
-            {"host.web.swap.in": 5.0},
-            processes=(HostProcess("web", Process(7, "root", 1024, 0.0, "S", "init")),),
-            events=(Event(0.5, "mark", "x"),),
-        )
-        for second in range(4)
-    ]
-    with closing(sqlite3.connect(path)) as other:
-        other.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON event"
-            " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
-        )
-        for one in failing[:2]:
-            recorder.add(one)
-        until(lambda: recorder.lost == 2)
-        other.execute("DROP TRIGGER full")
-    for one in failing[2:]:
-        recorder.add(one)
-    recorder.close()
-    assert read(path) == failing[2:]
-    assert problems == [f"recording to {path}: database or disk is full"]
-    with open_session(path) as session:
-        assert session.meta["lost"] == "2"
-
-
-CHILD = """
-    import resource, sys, time
-    from pathlib import Path
-    from loadwatch.session import Recorder
-    from tests import ticks
-
-    path = Path(sys.argv[1])
-    recorder = Recorder(path, {}, ticks.CATALOGUE, on_problem=print)
-"""
-
-
-def child(code: str, path: Path) -> list[str]:
-    script = textwrap.dedent(CHILD) + textwrap.dedent(code)
-    return [sys.executable, "-c", script, str(path)]
-
-
-def test_after_a_kill_all_but_the_last_second_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "a.lw"
-    code = """
-        for one in ticks.run(1000):
-            recorder.add(one)
-            print(one.second, flush=True)
-            time.sleep(0.1)
-    """
-    with subprocess.Popen(child(code, path), stdout=subprocess.PIPE, text=True, cwd=ROOT) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            if int(line) == 8:
-                break
-        run.kill()
-    assert Path(f"{path}-wal").exists()
-    assert read(path)[:8] == list(ticks.run(8))
-    with open_session(path) as session:
-        assert session.meta["state"] == "running"
-    assert Path(f"{path}-wal").exists()  # reading changes nothing
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def test_a_full_disk_is_said_once_and_the_run_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "a.lw"
-    code = """
-        seconds = ticks.run(60)
-        recorder.add(next(seconds))
-        size = Path(f"{path}-wal").stat().st_size
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-        while recorder.lost < 3:
-            recorder.add(next(seconds))
-            time.sleep(0.01)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        last = next(seconds)
-        recorder.add(last)
-        recorder.close()
-        print("lost", recorder.lost, "last", last.second)
-    """
-    done = subprocess.run(
-        child(code, path), capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
-    )
-    problem, end = done.stdout.splitlines()
-    assert problem.startswith(f"recording to {path}: ")
-    _, lost, _, last = end.split()
-    recorded = read(path)
-    assert recorded[-1].second == int(last)
-    assert len(recorded) == int(last) + 1 - int(lost)
-
-
 # -- files that are none -------------------------------------------------------------------------
 
 
@@ -360,7 +220,7 @@ def foreign_database(path: Path) -> None:
 
 
 def newer(path: Path) -> None:
-    with closing(schema.create(path)) as db:
+    with closing(schema.create(path, {})) as db:
         db.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
 
 

@@ -14,7 +14,18 @@ Kind = Literal["response", "service", "lag"]
 KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
-    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "error", "end"
+    "start",
+    "mark",
+    "rate",
+    "pause",
+    "resume",
+    "host",
+    "gap",
+    "worker",
+    "generator",
+    "recording",
+    "error",
+    "end",
 ]
 
 

@@ -2,12 +2,14 @@
 
 The layout (a cookie, a length, a deflated payload of ZigZag LEB128 counts) is that of
 `encodeIntoCompressedByteBuffer` in https://github.com/HdrHistogram/HdrHistogram; the hdrhistogram
-package writes and reads it. In a `.hlog` line it stands in base64.
+package writes it. In a `.hlog` line it stands in base64.
 """
 
 from __future__ import annotations
 
 import base64
+import struct
+import zlib
 from collections.abc import Mapping
 
 from hdrh.histogram import HdrHistogram
@@ -16,6 +18,9 @@ from loadwatch.core.histogram import HIGHEST_SECONDS, MICRO
 
 HIGHEST = HIGHEST_SECONDS * MICRO
 DIGITS = 3
+
+HEADER = struct.Struct(">iiiiqqd")
+"""Of the payload: cookie, bytes of counts, offset, digits, lowest, highest, ratio."""
 
 
 class Encoder:
@@ -44,15 +49,29 @@ class Encoder:
 
 
 def decode(blob: bytes) -> dict[int, int]:
-    """The counts of a blob; ValueError for anything that `Encoder` did not write."""
+    """The counts of a blob; ValueError for anything that `Encoder` did not write.
+
+    Read here, because the hdrhistogram package makes all its 23,552 counters for the few hundred
+    that a second fills: twenty times the time, and a report of an hour decodes 20,000 blobs.
+    """
     try:
-        found = HdrHistogram.decode(base64.b64encode(blob))
-    except Exception as error:  # the package documents several kinds, and its C part has more
-        raise ValueError(f"not a histogram: {error!r}") from None
-    if (found.highest_trackable_value, found.significant_figures) != (HIGHEST, DIGITS):
+        payload = zlib.decompress(blob[8:])
+        _, length, _, digits, lowest, highest, _ = HEADER.unpack_from(payload)
+    except (zlib.error, struct.error) as error:
+        raise ValueError(f"not a histogram: {error}") from None
+    if (lowest, highest, digits) != (1, HIGHEST, DIGITS):
         raise ValueError("a histogram of another shape")
-    first = found.get_counts_array_index(found.min_value)
-    last = found.get_counts_array_index(found.max_value)
-    return {
-        index: count for index, count in enumerate(found.counts[first : last + 1], first) if count
-    }
+    counts: dict[int, int] = {}
+    index = value = shift = 0
+    for byte in payload[HEADER.size : HEADER.size + length]:
+        value |= (byte & 0x7F) << shift
+        if byte & 0x80:
+            shift += 7
+            continue
+        if value & 1:  # ZigZag: a negative number is a run of empty buckets
+            index += (value + 1) >> 1
+        else:
+            counts[index] = value >> 1
+            index += 1
+        value = shift = 0
+    return counts

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -13,11 +16,13 @@ from queue import SimpleQueue
 
 import msgspec
 
-from loadwatch.core.errors import SessionError
 from loadwatch.core.metric import Catalogue
 from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.session import schema
 from loadwatch.session.blob import Encoder
+
+HELD = 300
+"""Seconds that are kept in memory while they cannot be written: about 30 MB."""
 
 
 class Recorder:
@@ -25,8 +30,9 @@ class Recorder:
 
     `meta` describes the run (target, plan without secrets, seed): text is stored as it is,
     anything else as JSON. The file is created at once: SessionError if it exists or cannot be.
-    A second that cannot be written (disk full) is counted in `lost`; the first one is reported to
-    `on_problem`, in the recorder's thread; every later second is tried again.
+    While the disk takes nothing (it is full), the last `HELD` seconds wait and are tried again with
+    each new one; what waits longer, or can never be written, is counted in `lost`. `on_turn` is
+    told, in the recorder's thread, what is wrong with the recording from now on; empty: nothing.
     """
 
     def __init__(
@@ -34,19 +40,20 @@ class Recorder:
         path: Path,
         meta: Mapping[str, object],
         catalogue: Catalogue,
-        on_problem: Callable[[str], None] | None = None,
+        on_turn: Callable[[str], None] = lambda problem: None,
     ) -> None:
         self.path = path
         self.lost = 0
         self.closed = False
-        self._on_problem = on_problem
-        self._writer = _Writer(schema.create(path), catalogue)
-        about = {"format": schema.FORMAT, "loadwatch": version("loadwatch"), "state": "running"}
-        try:
-            self._writer.put_meta({**about, **meta})
-        except sqlite3.Error as error:
-            self._writer.close()
-            raise SessionError(f"{path}: cannot record here: {error}") from None
+        self._on_turn = on_turn
+        self._problem = ""
+        about = {
+            "format": schema.FORMAT,
+            "loadwatch": version("loadwatch"),
+            "environment": environment(),
+            "state": "running",
+        }
+        self._writer = _Writer(schema.create(path, _texts({**about, **meta})), catalogue)
         self._queue: SimpleQueue[Tick | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -69,23 +76,41 @@ class Recorder:
         try:
             self._writer.put_meta(end if result is None else {**end, "result": result})
         except sqlite3.Error as error:
-            self._report(error)
+            self._turn(str(error))
         finally:
             self._writer.close()
 
     def _write(self) -> None:
+        waiting: deque[Tick] = deque()
         while (tick := self._queue.get()) is not None:
-            try:
-                self._writer.put(tick)
-            except Exception as error:  # whatever it is, the next second is tried
-                self._writer.forget()
+            waiting.append(tick)
+            self._put(waiting)
+            if len(waiting) > HELD:
+                waiting.popleft()
                 self.lost += 1
-                self._report(error)
+        self._put(waiting)
+        self.lost += len(waiting)
 
-    def _report(self, error: Exception) -> None:
-        if self._on_problem is not None:
-            self._on_problem(f"recording to {self.path}: {error}")
-            self._on_problem = None
+    def _put(self, waiting: deque[Tick]) -> None:
+        """Write what waits, oldest first, until the disk takes no more."""
+        while waiting:
+            try:
+                self._writer.put(waiting[0])
+            except Exception as error:
+                self._writer.forget()
+                self._turn(str(error))
+                if isinstance(error, sqlite3.OperationalError):
+                    return  # a full disk: it may have room later
+                self.lost += 1
+            else:
+                self._turn(f"seconds that are missing: {self.lost}" if self.lost else "")
+            waiting.popleft()
+
+    def _turn(self, problem: str) -> None:
+        told = problem and f"recording to {self.path}: {problem}"
+        if told != self._problem:
+            self._problem = told
+            self._on_turn(told)
 
 
 class _Writer:
@@ -101,11 +126,8 @@ class _Writer:
 
     def put_meta(self, meta: Mapping[str, object]) -> None:
         """Set entries of `meta`."""
-        texts = {
-            key: value if isinstance(value, str) else _json(value) for key, value in meta.items()
-        }
         with self._db as db:
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", texts.items())
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", _texts(meta).items())
 
     def put(self, tick: Tick) -> None:
         """Write one tick, whole or not at all."""
@@ -213,6 +235,22 @@ class _Writer:
             process = row.process
             rows.append((tick.second, place, known, process.state, process.rss, process.cpu))
         return rows
+
+
+def environment() -> dict[str, object]:
+    """The machine that makes the load: two sessions are compared with this in mind."""
+    system = os.uname()
+    return {
+        "host": system.nodename,
+        "system": f"{system.sysname} {system.release} {system.machine}",
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _texts(meta: Mapping[str, object]) -> dict[str, str]:
+    """Values of `meta` as they are stored: text as it is, anything else as JSON."""
+    return {key: value if isinstance(value, str) else _json(value) for key, value in meta.items()}
 
 
 def _json(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from loadwatch.core.errors import SessionError
@@ -13,6 +14,11 @@ APPLICATION_ID = int.from_bytes(b"ldwt", "big")
 
 FORMAT = 1
 """The version of the tables below (SQLite's user_version)."""
+
+EARLIER: dict[int, str] = {}
+"""Earlier format -> SQL that makes it look like today's on a connection that only reads: views in
+SQLite's `temp` schema, which shadow the file's own tables. The file itself is never changed.
+Whoever raises `FORMAT` writes them, and keeps `tests/fixtures/session-<format>` as it is."""
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -88,8 +94,8 @@ CREATE VIEW step AS
 """
 
 
-def create(path: Path) -> sqlite3.Connection:
-    """A new, empty session file, readable by its owner only; SessionError if it cannot be.
+def create(path: Path, meta: Mapping[str, str]) -> sqlite3.Connection:
+    """A new session file that holds `meta`, for its owner only; SessionError if it cannot be.
 
     The connection may be handed to another thread, but not be used by two at once.
     """
@@ -102,11 +108,16 @@ def create(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        # Each second is on the disk when its transaction ends: once a second, in a thread of its
+        # own, that costs nothing, and a machine that loses power loses nothing before.
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA fullfsync = 1")
         db.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
-            f"{TABLES} COMMIT;"
+            f"{TABLES}"
         )
+        db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        db.commit()
     except sqlite3.Error as error:
         db.close()
         path.unlink(missing_ok=True)

@@ -121,6 +121,7 @@ def open_session(path: Path) -> Session:
                     f"{path}: written by a newer loadwatch"
                     f" (format {version}; this one reads {schema.FORMAT})"
                 )
+            db.executescript(schema.EARLIER.get(version, ""))
             db.execute("BEGIN")  # one snapshot of all tables, whatever a run adds meanwhile
             return Session(path, db)
         except BaseException:
