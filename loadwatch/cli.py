@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from loadwatch.verbs import demo, export, run, watch
+from loadwatch.verbs import compare, demo, export, run, watch
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, export)
+VERBS = (demo, watch, run, export, compare)
 """In the order of `--help`."""
 
 

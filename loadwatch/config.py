@@ -230,6 +230,14 @@ def _bare(url: str) -> str:
     return f"{begin.partition('://')[0]}://{REDACTED}@{end}" if at else url
 
 
+def recorded(document: Mapping[str, Any], source: str) -> Plan:
+    """A plan as `redact` left it in a session; `source` is named in errors."""
+    try:
+        return msgspec.convert(document, Plan, dec_hook=lambda kind, value: kind(value))
+    except (msgspec.ValidationError, ValueError) as error:
+        raise PlanError(f"{source}: plan: {error}") from None
+
+
 def is_literal_secret(header: str, value: str) -> bool:
     """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
     indirect = value.startswith("@") or _ENVIRONMENT.search(value) is not None

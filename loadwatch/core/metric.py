@@ -8,7 +8,7 @@ scenario, a host, a group, a status code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
@@ -109,6 +109,11 @@ def format_value(value: float | None, unit: Unit) -> str:
     sign = unit.value[2].strip()
     space = " " if sign and sign != "/s" else ""
     return f"{_significant(shown)}{space}{sign}"
+
+
+def format_rates(rates: Mapping[str, float]) -> str:
+    """The asked-for rates (scenario -> 1/s) for people; without any it is a closed loop."""
+    return ", ".join(f"{name} {rate:g}/s" for name, rate in rates.items()) or "closed loop"
 
 
 def _significant(value: float) -> str:

@@ -23,8 +23,8 @@ class Session:
 
     `meta`: what was said about the run, as text (JSON where it is not a plain word). `metrics`:
     every key that has a value, as declared, in the order of their declaration. `scenarios`: their
-    names in the plan's order. `start`: wall clock of second 0 (Unix seconds), 0 where nothing is
-    recorded.
+    names in the plan's order; `hosts`: those that were heard of, by name. `start`: wall clock of
+    second 0 (Unix seconds), 0 where nothing is recorded.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -40,7 +40,14 @@ class Session:
         }
         owners = (key.split(".") for key in self._keys.values() if key.startswith("scenario."))
         self.scenarios = tuple(dict.fromkeys(owner[1] for owner in owners))
+        seen = {key.split(".")[1] for key in self._keys.values() if key.startswith("host.")}
+        self.hosts = tuple(sorted(seen))
         self.start = float(self.meta.get("started_unix", 0))
+
+    @property
+    def name(self) -> str:
+        """What it is called: as the user said, else its file's name without the suffix."""
+        return self.meta.get("name") or self.path.stem
 
     def ticks(self) -> Iterator[Tick]:
         """Every recorded tick, in order; SessionError where the file is broken."""

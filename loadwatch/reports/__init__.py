@@ -1,0 +1,1 @@
+"""Says what was found: comparisons, results and sessions as text, Markdown, HTML and JUnit XML."""
