@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,17 @@ def test_a_header_from_a_missing_file_is_a_plan_error() -> None:
 def test_the_plans_that_we_ship_are_plans(path: Path) -> None:
     plan = config.load_plan(path)
     parse(plan, catalogue())
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "configs").glob("*.toml")), ids=lambda p: p.name
+)
+def test_a_recorded_plan_is_the_plan(path: Path) -> None:
+    plan = config.load_plan(path)
+    stored = json.loads(json.dumps(config.redact(plan)))
+    assert config.recorded(stored, "a session") == plan
+
+
+def test_a_recorded_plan_of_another_shape_is_one_line() -> None:
+    with pytest.raises(PlanError, match="a session: plan: Object contains unknown field `x`"):
+        config.recorded({"target": {"url": "http://a.example"}, "x": 1}, "a session")

@@ -40,8 +40,9 @@ class Stretch:
     """One step of a session.
 
     `rates` are what it asked for (scenario -> 1/s; empty in a closed loop), to the end if it
-    `is_steady`; `firing` are its seconds of firing. Everything else is without the warm-up: `seconds` of it, `values` by key (NaN where a
-    second knows nothing), `responses` by scenario, a second's `core.histogram` counts each.
+    `is_steady`; `firing` are its seconds of firing. Everything else is without the warm-up:
+    `seconds` of it, `values` by key (NaN where a second knows nothing), `responses` by scenario, a
+    second's `core.histogram` counts each.
     """
 
     def __init__(self, ticks: Iterable[Tick]) -> None:
