@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import msgspec
 
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Load, Plan, Scenario, Seconds, Target
+from loadwatch.core.plan import Group, Load, Plan, Scenario, Seconds, Target, Threshold
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -63,10 +63,16 @@ def plan_for(url: str) -> Plan:
 def decode(document: Mapping[str, Any], source: str) -> Plan:
     """A parsed TOML document as a Plan; `source` is named in errors."""
     _reject_unknown(document, Plan, source, ())
+    thresholds = document.get("thresholds")
+    where = ""
     try:
+        for key, rule in thresholds.items() if isinstance(thresholds, Mapping) else ():
+            where = f"thresholds.{key}: "  # msgspec does not say which key of a table it was
+            msgspec.convert(rule, str | Threshold, dec_hook=_custom)
+        where = ""
         plan = msgspec.convert(document, Plan, dec_hook=_custom)
     except msgspec.ValidationError as error:
-        raise PlanError(f"{source}: {_readable(str(error))}") from None
+        raise PlanError(f"{source}: {where}{_readable(str(error))}") from None
     return check(plan, source)
 
 
@@ -274,3 +280,9 @@ def _reject_unknown(node: object, kind: Any, source: str, path: tuple[str, ...])
         for index, value in enumerate(node):
             for inner in typing.get_args(kind):
                 _reject_unknown(value, inner, source, (*path[:-1], f"{path[-1]}[{index}]"))
+    elif isinstance(node, Mapping) and typing.get_origin(kind) is dict:
+        for key, value in node.items():
+            _reject_unknown(value, typing.get_args(kind)[1], source, (*path, str(key)))
+    elif isinstance(node, Mapping):
+        for either in typing.get_args(kind):
+            _reject_unknown(node, either, source, path)

@@ -1,27 +1,46 @@
-"""The headless front end: one line per second on stderr, the result on stdout."""
+"""The headless front end: how it goes on stderr, the result on stdout."""
 
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TextIO
 
+from loadwatch.analysis.result import format_time
 from loadwatch.core.history import History
-from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.metric import Unit, format_clock, format_value
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
 
+CLEAR = "\r\x1b[K"
+"""Back to the beginning of a terminal's line, and empty it."""
+
+
+class _Line(NamedTuple):
+    text: str
+    stays: bool
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns
+
 
 class Narrator:
-    """Listens to a bus and writes a line per tick, in a thread of its own.
+    """Listens to a bus and says how it goes, in a thread of its own.
 
-    Whoever reads the lines may stop reading: past a thousand that wait, the rest is left out.
+    In a log that is a line per second. On a terminal it is one line that changes, under the events,
+    which stay. Whoever reads the lines may stop reading: past a thousand that wait, the rest is
+    left out.
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, columns: Callable[[], int] = _columns) -> None:
         self._out = out
-        self._lines: queue.Queue[str | None] = queue.Queue(1000)
+        self._columns = columns
+        self._is_terminal = out.isatty()
+        self._progress = ""
+        self._lines: queue.Queue[_Line | None] = queue.Queue(1000)
         self._thread = threading.Thread(target=self._write, name="narrator", daemon=True)
         self._thread.start()
 
@@ -29,32 +48,43 @@ class Narrator:
         """Write what happened, and what the second came to."""
         for event in tick.events:
             who = f"{event.host}: " if event.host else ""
-            self._line(f"{clock(event.at)}  {event.kind}: {who}{event.text}")
+            self._put(f"{format_clock(event.at)}  {event.kind}: {who}{event.text}", stays=True)
         if "load.offered" in tick.values:
-            self._line(f"{clock(tick.second)}  {'  '.join(_load_parts(tick.values))}")
+            parts = "  ".join(_load_parts(tick.values))
+            self._put(f"{format_clock(tick.second)}  {parts}", stays=not self._is_terminal)
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
-        self._line(None)
+        try:
+            self._lines.put_nowait(None)
+        except queue.Full:
+            pass
         self._thread.join(1.0)
 
-    def _line(self, text: str | None) -> None:
+    def _put(self, text: str, stays: bool) -> None:
         try:
-            self._lines.put_nowait(text)
+            self._lines.put_nowait(_Line(text, stays))
         except queue.Full:
             pass
 
     def _write(self) -> None:
-        while (text := self._lines.get()) is not None:
-            try:
-                print(text, file=self._out, flush=True)
-            except (OSError, ValueError):
-                return  # nobody listens; the run goes on
+        try:
+            while (line := self._lines.get()) is not None:
+                self._out.write(self._shown(line))
+                self._out.flush()
+            if self._progress:
+                print(file=self._out, flush=True)
+        except (OSError, ValueError):
+            return  # nobody listens; the run goes on
 
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    def _shown(self, line: _Line) -> str:
+        """What to write: over the progress line, where there is one, and that again below."""
+        if not self._is_terminal:
+            return f"{line.text}\n"
+        if not line.stays:
+            self._progress = f"{CLEAR}{line.text[: self._columns() - 1]}"
+            return self._progress
+        return f"{CLEAR}{line.text}\n{self._progress}"
 
 
 def _load_parts(values: Mapping[str, float]) -> list[str]:
@@ -92,7 +122,7 @@ def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str
         + (f"; errors {_pairs(result['errors'])}" if result["errors"] else "")
         + (f"; dropped {result['dropped']}" if result["dropped"] else ""),
         "response time "
-        + ", ".join(f"{name} {milliseconds(times[name])}" for name in ("p50", "p95", "p99", "max")),
+        + ", ".join(f"{name} {format_time(times[name])}" for name in ("p50", "p95", "p99", "max")),
     ]  # fmt: skip
     if len(history.steps) > 1:
         lines.append("steps")
@@ -115,13 +145,6 @@ def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str
         lines.append(f"host {name}: {host['state']} ({', '.join(host['probes'])}{gaps})")
     lines.append(f"session {result['session']}")
     return "\n".join(lines)
-
-
-def milliseconds(value: float | Mapping[str, float] | None) -> str:
-    """A cell of `response_ms` for people: `12.3 ms`, `≥ 10 s` where censored, `–` if unknown."""
-    if isinstance(value, Mapping):
-        return f"≥ {milliseconds(value['at_least'])}"
-    return format_value(None if value is None else value / 1000, Unit.SECONDS)
 
 
 def _pairs(counts: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""What a session file says about its run: its result, and how it is compared."""
+"""What a session file says about its run: the plan, the result, a side of a comparison."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.load.health import Health, Limits
 from loadwatch.session import Session
+
+
+def meta_of(plan: Plan, duration: float | None) -> dict[str, object]:
+    """What is recorded about a run before it begins; secrets stay out."""
+    closed = plan.load.connections is not None
+    return {
+        "target": plan.target.url,
+        "plan": config.redact(plan),
+        "seed": plan.load.seed,
+        "arrival": "closed" if closed else plan.load.arrival,
+        "duration": None if duration is None else float(duration),
+    }
 
 
 def result_of(session: Session) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from typing import Any
 
 from loadwatch import config
 from loadwatch.analysis.result import result
+from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.verdict import JUDGED_SECONDS
+from loadwatch.analysis.windows import Watcher
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import HIGHEST_RATE, Plan, Seconds, Stage
 from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import HostStatus, Reading
@@ -30,9 +31,9 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
-from loadwatch.remote import host_metrics
-from loadwatch.session import Recorder, export_csv, open_session
-from loadwatch.watching import Watching
+from loadwatch.recorded import meta_of
+from loadwatch.session import Recorder, export_beside
+from loadwatch.watching import Watching, catalogue
 
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
@@ -59,11 +60,6 @@ def _first_turn(plan: Plan) -> Turn:
     if first.ramp:
         return Turn(0.0, dict.fromkeys(rates, 0.0), rates, first.duration)
     return _steady(rates, 0.0)
-
-
-def catalogue() -> Catalogue:
-    """Every metric that this program can measure."""
-    return Catalogue([*LOAD_METRICS, *under_host(GROUP_METRICS), *under_host(host_metrics())])
 
 
 class Run:
@@ -110,19 +106,13 @@ class Run:
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._missed: dict[int, int] = {}
+        rules = parse(plan, self.catalogue)
+        self._thresholds = Watcher(rules, self.history.total, self._abort)
+        self.bus.subscribe(self._thresholds.add)
         self._recorder = Recorder(
-            session, self._meta(), self.catalogue, on_turn=self._recording_turned
+            session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
-
-    def _meta(self) -> dict[str, Any]:
-        return {
-            "target": self.plan.target.url,
-            "plan": config.redact(self.plan),
-            "seed": self.plan.load.seed,
-            "arrival": "closed" if self._closed else self.plan.load.arrival,
-            "duration": None if self.duration is None else float(self.duration),
-        }
 
     async def start(self, hosts_first: bool = False) -> None:
         """Spawn the workers, start the monitors, begin firing.
@@ -159,6 +149,11 @@ class Run:
         if self.duration is None or self._origin + self.duration > now:
             self.duration = max(0.0, now - self._origin)
             self._fleet.finish(now)
+
+    def _abort(self, outcome: Outcome) -> None:
+        """A threshold that ends the run has failed; under a dashboard firing stops."""
+        self._event("end", str(outcome))
+        (self.pause if self._endless else self.finish)()
 
     async def wait(self, patience: float | None = None) -> None:
         """Return when all was fired and every open request has ended, or after `patience` s."""
@@ -287,6 +282,11 @@ class Run:
         return self._health.warnings(self.history.total)
 
     @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of the plan's thresholds, so far."""
+        return self._thresholds.outcomes
+
+    @property
     def status(self) -> RunStatus:
         """How the run stands right now."""
         return RunStatus(
@@ -343,14 +343,7 @@ class Run:
 
     async def export(self) -> str:
         """Write the session so far as CSV files beside it; returns the directory."""
-        directory = self._session.with_name(self._session.stem + "-csv")
-
-        def write() -> None:
-            with open_session(self._session) as session:
-                export_csv(session, directory)
-
-        await asyncio.to_thread(write)
-        return str(directory)
+        return str(await asyncio.to_thread(export_beside, self._session))
 
     def _set_rates(self, rates: Mapping[str, float], at: float, over: float = 0.0) -> None:
         before = self._turn.rates(at)
@@ -402,4 +395,5 @@ class Run:
             warnings=self.warnings,
             closed=self._closed,
             session=str(self._session),
+            outcomes=self.outcomes,
         )

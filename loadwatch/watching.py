@@ -10,15 +10,21 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from loadwatch.core.errors import HostError
+from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import Host
 from loadwatch.core.reading import HostStatus, Reading
-from loadwatch.remote import HostMonitor
+from loadwatch.remote import HostMonitor, host_metrics
 
 STARTUP = 20.0
 """Seconds that a headless run waits for its hosts."""
 
 FAREWELL = 5.0
 """Seconds that a monitor may take to leave its host clean."""
+
+
+def catalogue() -> Catalogue:
+    """Every metric that this program can measure."""
+    return Catalogue([*LOAD_METRICS, *under_host(GROUP_METRICS), *under_host(host_metrics())])
 
 
 class Watching:

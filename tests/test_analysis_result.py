@@ -103,6 +103,7 @@ def test_every_number_of_a_run() -> None:
             "db": {"state": "lost", "probes": [], "gaps": 0},
         },
         "scenarios": {"home": NUMBERS},
+        "thresholds": [],
         "session": "/tmp/a.loadwatch",
     }
     assert set(verdict) == {"name", "also", "evidence", "advice"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from loadwatch.analysis.thresholds import Outcome, parse
+from loadwatch.analysis.windows import Watcher
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Host, Plan, Scenario, Target
+from loadwatch.core.plan import Group, Host, Plan, Scenario, Seconds, Target, Threshold
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
 from tests.ticks import CATALOGUE, tick
@@ -21,7 +24,7 @@ PLAN = Plan(
 )
 
 
-def plan(thresholds: dict[str, str]) -> Plan:
+def plan(thresholds: dict[str, str | Threshold]) -> Plan:
     return Plan(PLAN.target, scenarios=PLAN.scenarios, hosts=PLAN.hosts, thresholds=thresholds)
 
 
@@ -62,7 +65,7 @@ def outcomes(key: str, rule: str) -> list[Outcome]:
     summary = Summary()
     for one in known_run():
         summary.add(one)
-    return parse(plan({key: rule}), CATALOGUE).evaluate(summary)
+    return [one for each in parse(plan({key: rule}), CATALOGUE) for one in each.judge(summary)]
 
 
 @pytest.mark.parametrize(
@@ -179,3 +182,105 @@ def test_a_plan_without_hosts_has_no_host_to_judge() -> None:
     bare = Plan(PLAN.target, scenarios=PLAN.scenarios, thresholds={"host.web.swap.in": "== 0"})
     with pytest.raises(PlanError, match="no host `web`; the plan has none"):
         parse(bare, CATALOGUE)
+
+
+# -- windows and abort ---------------------------------------------------------------------------
+
+
+def watched(
+    key: str, threshold: Threshold, made: list[Tick]
+) -> tuple[list[Outcome], list[Outcome]]:
+    """What became of the threshold, and what it would have ended the run with."""
+    aborts: list[Outcome] = []
+    total = Summary()
+    watcher = Watcher(parse(plan({key: threshold}), CATALOGUE), total, aborts.append)
+    for one in made:
+        total.add(one)
+        watcher.add(one)
+    return watcher.outcomes, aborts
+
+
+def burst(second: int) -> list[Tick]:
+    """Ten seconds at 10/s; five time out in `second`."""
+    late = {"load.errors.timeout": 5.0, "scenario.wall.errors.timeout": 5.0}
+    base = {"load.offered": 10.0, "scenario.wall.offered": 10.0}
+    return [tick(n, {**base, **(late if n == second else {})}) for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "window", "passed", "found"),
+    [
+        ("< 1/s", None, True, "0.500/s"),  # over the run it does not show
+        ("< 1/s", 1, False, "5/s from 0:04 to 0:05"),
+        ("< 1/s", 4, False, "1.25/s from 0:01 to 0:05"),
+        ("< 1/s", 5, False, "1/s from 0:00 to 0:05"),
+        ("< 1/s", 6, True, "0.833/s from 0:00 to 0:06"),
+        ("< 1/s", 11, False, "no 11 s that tell"),
+        ("== 0", 5, False, "1/s from 0:00 to 0:05"),
+        (">= 0/s", 2, True, "0/s from 0:00 to 0:02"),
+        ("> 0/s", 2, False, "0/s from 0:00 to 0:02"),
+    ],
+)
+def test_every_window_has_to_hold(rule: str, window: int | None, passed: bool, found: str) -> None:
+    given = Threshold(rule, None if window is None else Seconds(window))
+    for key in ("load.errors.timeout", "scenario.wall.errors.timeout"):
+        (outcome,), _ = watched(key, given, burst(4))
+        assert (outcome.passed, outcome.reason) == (passed, found)
+        assert outcome.window == window
+
+
+def test_a_percentile_of_a_window_is_of_its_requests_alone() -> None:
+    made = [
+        tick(n, {"load.offered": 10.0, "load.response.p50": 0.1},
+             times={("home", "response"): [1.0 if n in (3, 4) else 0.1] * 10})
+        for n in range(10)
+    ]  # fmt: skip
+    (whole,), _ = watched("load.response.p50", Threshold("< 500ms"), made)
+    (window,), _ = watched("load.response.p50", Threshold("< 500ms", Seconds(2)), made)
+    assert (whole.passed, window.passed) == (True, False)
+    assert window.reason == "1.00 s from 0:03 to 0:05"
+
+
+def test_the_time_in_which_the_last_requests_run_out_is_in_no_window() -> None:
+    idle = [tick(n, {"load.offered": 0.0, "load.completed": 0.0}) for n in range(5, 9)]
+    fired = [tick(n, {"load.offered": 10.0, "load.completed": 10.0}) for n in range(5)]
+    given = Threshold("> 5/s", Seconds(2))
+    (outcome,), _ = watched("load.completed", given, fired + idle)
+    assert outcome.passed
+    later = [tick(9, {"load.offered": 10.0, "load.completed": 10.0})]
+    (outcome,), _ = watched("load.completed", given, fired + idle + later)
+    assert (outcome.passed, outcome.reason) == (False, "0/s from 0:05 to 0:07")
+
+
+def test_a_gap_ends_nothing_and_hides_nothing() -> None:
+    """Seconds without a reading are no seconds below the limit; those that have one count."""
+    made = [
+        tick(n, {"load.offered": 1.0, **({"host.web.swap.in": 2e6} if n == 6 else {})})
+        for n in range(10)
+    ]
+    given = Threshold("< 1MiB/s", Seconds(3), abort=True)
+    (outcome,), aborts = watched("host.*.swap.in", given, made)
+    assert (outcome.key, outcome.passed) == ("host.web.swap.in", False)
+    assert outcome.reason == "1.91 MiB/s from 0:04 to 0:07"
+    assert aborts == [replace(outcome, reason="1.91 MiB/s")]
+
+
+def test_an_abort_comes_once_and_as_soon_as_it_is_known() -> None:
+    for window in (None, Seconds(1)):
+        made, aborts = burst(4) + burst(4), []
+        _, aborts = watched("load.errors.timeout", Threshold("== 0", window, abort=True), made)
+        assert len(aborts) == 1
+    _, aborts = watched("load.errors.timeout", Threshold("== 0", Seconds(1)), burst(4))
+    assert aborts == []
+    # Nobody knows p99 of ten requests: that fails in the end, but ends nothing.
+    (outcome,), aborts = watched("load.response.p99", Threshold("< 1s", abort=True), burst(4))
+    assert (outcome.passed, aborts) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [(0.5, "expected a window of whole seconds"), (601, "expected a window of whole seconds")],
+)
+def test_a_window_is_of_whole_seconds(window: float, message: str) -> None:
+    with pytest.raises(PlanError, match=f"thresholds: load.offered: {message}, up to 10m"):
+        parse(plan({"load.offered": Threshold("> 1/s", Seconds(window))}), CATALOGUE)

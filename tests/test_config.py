@@ -16,7 +16,7 @@ from loadwatch import config, options
 from loadwatch.analysis.thresholds import parse
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Group, Scenario
-from loadwatch.run import catalogue
+from loadwatch.watching import catalogue
 
 TARGET = '[target]\nurl = "http://127.0.0.1:8000"\n'
 HOME = '[[scenario]]\nname = "home"\n'
@@ -41,6 +41,14 @@ def test_the_defaults() -> None:
         (TARGET + HOME + "[lod]\nseed = 1", "lod: unknown key; did you mean `load`?"),
         (TARGET + HOME + "[load]\narival = 1", "load.arival: unknown key; did you mean `arrival`?"),
         (TARGET + HOME + "rte = 1", "scenario[0].rte: unknown key; did you mean `rate`?"),
+        (TARGET + HOME + '[thresholds]\n"load.sent" = { rule = "> 1", windw = "5s" }',
+         "thresholds.load.sent.windw: unknown key; did you mean `window`?"),
+        (TARGET + HOME + '[thresholds]\n"load.sent" = { window = "5s" }',
+         "thresholds.load.sent: Object missing required field `rule`"),
+        (TARGET + HOME + '[thresholds]\n"load.sent" = { rule = "> 1", window = 5 }',
+         "thresholds.load.sent: window: expected a duration such as `30s`, got 5"),
+        (TARGET + HOME + '[thresholds]\n"load.sent" = 5',
+         "thresholds.load.sent: Expected `str | object`, got `int`"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = "local"\n[[host.group]]\nname = "g"\nusr = 1',
          "host[0].group[0].usr: unknown key; did you mean `user`?"),
         # Wrong types and values.

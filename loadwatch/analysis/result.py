@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from loadwatch.analysis.thresholds import Outcome
 from loadwatch.analysis.verdict import judge
 from loadwatch.core.histogram import Histogram
+from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import SHARES, Summary
 
@@ -27,13 +29,15 @@ def result(
     session: str,
     judged: Summary | None = None,
     warnings: Sequence[str] = (),
+    outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
     """What a run came to, as JSON-ready data.
 
     `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
     send lag; `session` is the recording's path; `judged` the stretch that the verdict is on, if not
-    on all; `warnings` what looks suspicious about the generator, though it kept up.
+    on all; `warnings` what looks suspicious about the generator, though it kept up;
+    `outcomes` what became of the plan's thresholds.
     """
     verdict = judge(judged or summary, reasons, [host.host for host in hosts])
     return {
@@ -57,6 +61,16 @@ def result(
             "evidence": list(verdict.evidence),
             "advice": verdict.advice,
         },
+        "thresholds": [
+            {
+                "key": outcome.key,
+                "rule": outcome.rule,
+                "window_s": outcome.window,
+                "passed": outcome.passed,
+                "found": outcome.reason,
+            }
+            for outcome in outcomes
+        ],
         "session": session,
     }
 
@@ -111,3 +125,10 @@ def _milliseconds(seconds: float | None, at_least: bool = False) -> Time:
         return None
     value = round(seconds * 1000, 3)
     return {"at_least": value} if at_least else value
+
+
+def format_time(value: Time) -> str:
+    """A time of a result for people: `12.3 ms`, `≥ 10 s` where censored, `–` if unknown."""
+    if isinstance(value, dict):
+        return f"≥ {format_time(value['at_least'])}"
+    return format_value(None if value is None else value / 1000, Unit.SECONDS)

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from loadwatch.core.errors import PlanError
 from loadwatch.core.metric import Catalogue, Metric, Unit, format_value
-from loadwatch.core.plan import Plan
+from loadwatch.core.plan import Plan, Threshold
 from loadwatch.core.summary import SHARES, Summary
 
 _RULE = re.compile(r"(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*(\S*)")
@@ -44,14 +44,39 @@ _UNITS: Mapping[Unit, tuple[Mapping[str, float], str]] = {
 """How a limit may be spelled: suffix -> core units per one of it, and how to say so."""
 
 
+HIGHEST_WINDOW = 600
+"""Seconds that a window may have: each second judges it anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One threshold: `limit` in the core unit of `metric`, whose key may hold `*` segments."""
+    """One threshold: `limit` in the core unit of `metric`, whose key may hold `*` segments.
+
+    It is to hold over the run, or over every `window` (whole seconds) of it; with `abort` the run
+    ends when it does not.
+    """
 
     metric: Metric
     text: str
     compare: str
     limit: float
+    window: int | None = None
+    abort: bool = False
+
+    def judge(self, summary: Summary) -> list[Outcome]:
+        """Hold it against a stretch: an outcome for every key that it means.
+
+        Rates and gauges count by their mean, maxima by the largest, percentiles by the merged
+        distribution. What is unknown fails: no data, or too few requests for the percentile.
+        """
+        keys = _concrete(self.metric, summary)
+        return [_judge(self, replace(self.metric, key=key), summary) for key in keys]
+
+    def is_worse(self, value: float, other: float) -> bool:
+        """Whether `value` is farther from holding than `other`."""
+        if self.compare == "==":
+            return abs(value - self.limit) > abs(other - self.limit)
+        return value > other if "<" in self.compare else value < other
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,7 @@ class Outcome:
     """What became of a rule for one concrete key.
 
     `value` is in the metric's core unit, None where it is unknown: the rule then fails. `reason`
-    says what was found.
+    says what was found. Of a rule with a `window` (seconds) it is the worst one.
     """
 
     key: str
@@ -67,38 +92,22 @@ class Outcome:
     value: float | None
     passed: bool
     reason: str
+    window: int | None = None
 
     def __str__(self) -> str:
         verb = "passed" if self.passed else "FAILED"
-        return f"threshold {verb}: {self.key} {self.rule}: {self.reason}"
+        within = "" if self.window is None else f" within {self.window} s"
+        return f"threshold {verb}: {self.key} {self.rule}{within}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """All rules of a plan."""
-
-    rules: tuple[Rule, ...]
-
-    def evaluate(self, summary: Summary) -> list[Outcome]:
-        """Hold every rule against a stretch: an outcome per rule and key that it means.
-
-        Rates and gauges count by their mean, maxima by the largest, percentiles by the merged
-        distribution. What is unknown fails: no data, or too few requests for the percentile.
-        """
-        return [
-            _judge(rule, replace(rule.metric, key=key), summary)
-            for rule in self.rules
-            for key in _concrete(rule.metric, summary)
-        ]
-
-
-def parse(plan: Plan, catalogue: Catalogue) -> Thresholds:
+def parse(plan: Plan, catalogue: Catalogue) -> tuple[Rule, ...]:
     """The thresholds of a plan; PlanError for an unknown key, or a limit of the wrong unit."""
     rules = []
-    for key, text in plan.thresholds.items():
+    for key, given in plan.thresholds.items():
         _check_names(key, plan)
-        rules.append(_rule(key, text, _declared(key, catalogue)))
-    return Thresholds(tuple(rules))
+        threshold = Threshold(given) if isinstance(given, str) else given
+        rules.append(_rule(key, threshold, _declared(key, catalogue)))
+    return tuple(rules)
 
 
 def _declared(key: str, catalogue: Catalogue) -> Metric:
@@ -127,7 +136,8 @@ def _check_names(key: str, plan: Plan) -> None:
         raise PlanError(f"thresholds: {key}: no {what} `{name}`; {hint}")
 
 
-def _rule(key: str, text: str, metric: Metric) -> Rule:
+def _rule(key: str, threshold: Threshold, metric: Metric) -> Rule:
+    text, window = threshold.rule, threshold.window
     suffixes, example = _UNITS[metric.unit]
     match = _RULE.fullmatch(text.strip())
     if match is None:
@@ -137,7 +147,11 @@ def _rule(key: str, text: str, metric: Metric) -> Rule:
     number, suffix = float(match[2]), match[3]
     if suffix not in suffixes and not (number == 0 and suffix == ""):
         raise PlanError(f"thresholds: {key}: expected {example}, got {text!r}")
-    return Rule(metric, text, match[1], number * suffixes.get(suffix, 1.0))
+    if window is not None and not (window.is_integer() and window <= HIGHEST_WINDOW):
+        raise PlanError(f"thresholds: {key}: expected a window of whole seconds, up to 10m")
+    limit = number * suffixes.get(suffix, 1.0)
+    seconds = None if window is None else int(window)
+    return Rule(metric, text, match[1], limit, seconds, threshold.abort)
 
 
 def _concrete(metric: Metric, summary: Summary) -> list[str]:
@@ -164,15 +178,14 @@ def _matching(pattern: str, summary: Summary) -> list[str]:
 def _judge(rule: Rule, metric: Metric, summary: Summary) -> Outcome:
     value = summary.value(metric)
     if value is None:
-        return Outcome(metric.key, rule.text, None, False, _unknown(metric, summary))
+        reason = _unknown(metric, summary)
+        return Outcome(metric.key, rule.text, None, False, reason, rule.window)
     shown = format_value(value, metric.unit)
     passed = _COMPARE[rule.compare](value, rule.limit)
     if summary.is_at_least(metric):
         # A timeout bounds the truth from below only: it cannot prove that something is small.
-        return Outcome(
-            metric.key, rule.text, value, passed and ">" in rule.compare, f"at least {shown}"
-        )
-    return Outcome(metric.key, rule.text, value, passed, shown)
+        passed, shown = passed and ">" in rule.compare, f"at least {shown}"
+    return Outcome(metric.key, rule.text, value, passed, shown, rule.window)
 
 
 def _unknown(metric: Metric, summary: Summary) -> str:

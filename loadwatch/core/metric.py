@@ -111,6 +111,11 @@ def format_value(value: float | None, unit: Unit) -> str:
     return f"{_significant(shown)}{space}{sign}"
 
 
+def format_clock(seconds: float) -> str:
+    """Seconds since the start as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def format_rates(rates: Mapping[str, float]) -> str:
     """The asked-for rates (scenario -> 1/s) for people; without any it is a closed loop."""
     return ", ".join(f"{name} {rate:g}/s" for name, rate in rates.items()) or "closed loop"

@@ -129,17 +129,28 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ramp: bool = False
 
 
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `rule` such as `< 500ms` that must hold: over the run, or over every `window` of it.
+
+    With `abort` the run ends as soon as it does not.
+    """
+
+    rule: str
+    window: Seconds | None = None
+    abort: bool = False
+
+
 class Plan(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
     rename={"scenarios": "scenario", "hosts": "host", "stages": "stage"},
 ):
-    """The whole plan. `thresholds` map a metric key to a rule such as `< 500ms`."""
+    """The whole plan. `thresholds` map a metric key to a rule, alone or as a `Threshold`."""
 
     target: Target
     load: Load = Load()
     scenarios: tuple[Scenario, ...] = ()
     hosts: tuple[Host, ...] = ()
     stages: tuple[Stage, ...] = ()
-    thresholds: dict[str, str] = {}
+    thresholds: dict[str, str | Threshold] = {}

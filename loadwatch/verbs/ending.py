@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from loadwatch.analysis.thresholds import Outcome
     from loadwatch.run import Run
 
 INTERRUPTED = 130
@@ -37,7 +39,7 @@ def print_result(run: Run, as_json: bool) -> None:
     )
 
 
-def exit_code(run: Run, interrupted: bool, threshold_failed: bool) -> int:
+def exit_code(run: Run, interrupted: bool, outcomes: Sequence[Outcome] = ()) -> int:
     """The first that holds of: interrupted, a fault of ours, generator, host, threshold."""
     from loadwatch.core.errors import GeneratorError, HostError, LoadwatchError
 
@@ -49,4 +51,4 @@ def exit_code(run: Run, interrupted: bool, threshold_failed: bool) -> int:
         return GeneratorError.exit_code
     if any(host.state in ("lost", "failed") for host in run.status.hosts):
         return HostError.exit_code
-    return THRESHOLD_FAILED if threshold_failed else 0
+    return THRESHOLD_FAILED if any(not one.passed for one in outcomes) else 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
@@ -22,15 +24,19 @@ def add(verbs: Any) -> None:
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
     command.add_argument("--json", action="store_true", help="the result as one object")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="the result as JUnit XML too")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    command.add_argument(
+        "--summary", type=Path, metavar="FILE", default=Path(summary) if summary else None,
+        help="the result as Markdown too, appended; default: $GITHUB_STEP_SUMMARY where it is set",
+    )  # fmt: skip
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
-    from loadwatch.analysis.thresholds import parse
     from loadwatch.core.errors import PlanError
-    from loadwatch.run import Run, catalogue
+    from loadwatch.run import Run
 
     plan = plan_of(arguments)
-    rules = parse(plan, catalogue())
     duration = arguments.duration
     if duration is None and plan.stages:
         duration = sum(stage.duration for stage in plan.stages)
@@ -47,12 +53,33 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     run, interrupted = asyncio.run(headless())
     if not run.began:
         return INTERRUPTED
-    outcomes = rules.evaluate(run.history.total)
     print_result(run, arguments.json)
-    for outcome in outcomes:
+    for outcome in run.outcomes:
         print(outcome, file=sys.stderr)
-    failed = any(not outcome.passed for outcome in outcomes)
-    return exit_code(run, interrupted, failed)
+    written = _write_reports(run, arguments)
+    return exit_code(run, interrupted, run.outcomes) or written
+
+
+def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
+    """The reports that were asked for; the exit code of what could not be written."""
+    from loadwatch.core.errors import LoadwatchError
+    from loadwatch.reports.junit import as_junit
+    from loadwatch.reports.markdown import result_as_markdown
+
+    code = 0
+    for path, mode, report in (
+        (arguments.junit, "w", as_junit),
+        (arguments.summary, "a", result_as_markdown),
+    ):
+        if path is None:
+            continue
+        try:
+            with path.open(mode, encoding="utf-8") as file:
+                file.write(report(run.result(), run.status.problem))
+        except OSError as error:
+            print(f"loadwatch: {path}: cannot be written: {error.strerror}", file=sys.stderr)
+            code = LoadwatchError.exit_code
+    return code
 
 
 async def _headless(run: Run) -> bool:

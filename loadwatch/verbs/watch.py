@@ -28,11 +28,7 @@ def add(verbs: Any) -> None:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
-    from loadwatch.analysis.thresholds import parse
-    from loadwatch.run import catalogue
-
     plan = plan_of(arguments)
-    parse(plan, catalogue())
     secrets = secrets_of(plan, arguments.ask_password)
     return dashboard(plan, session_path(arguments, plan), secrets, arguments.duration)
 
@@ -62,7 +58,7 @@ def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: f
 
     run, crashed = asyncio.run(show())
     print_result(run, as_json=False)
-    return crashed or exit_code(run, interrupted=False, threshold_failed=False)
+    return crashed or exit_code(run, interrupted=False)
 
 
 def _end_on_signals(end: Callable[[], Any]) -> None:

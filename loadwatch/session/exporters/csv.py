@@ -19,7 +19,7 @@ from loadwatch.core.errors import SessionError
 from loadwatch.core.metric import Metric
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, HostProcess, Tick
-from loadwatch.session.store import Session
+from loadwatch.session.store import Session, open_session
 
 SECTIONS = {"load": 0, "scenario": 1, "generator": 2, "host": 3}
 """The order of columns, by the first segment of their keys."""
@@ -59,6 +59,14 @@ def export(session: Session, directory: Path) -> list[Path]:
     except OSError as error:
         raise SessionError(f"{directory}: cannot export here: {error.strerror}") from None
     return paths
+
+
+def export_beside(path: Path) -> Path:
+    """Export the session file `path` into a folder beside it, also while it is being written."""
+    directory = path.with_name(path.stem + "-csv")
+    with open_session(path) as session:
+        export(session, directory)
+    return directory
 
 
 def _write(session: Session, files: Iterable[TextIO]) -> None:
