@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from loadwatch.verbs import compare, demo, export, run, watch
+from loadwatch.verbs import compare, demo, export, metrics, run, watch
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, export, compare)
+VERBS = (demo, watch, run, export, compare, metrics)
 """In the order of `--help`."""
 
 

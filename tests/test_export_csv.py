@@ -12,7 +12,8 @@ import pytest
 from loadwatch.core.errors import SessionError
 from loadwatch.core.reading import Process
 from loadwatch.core.tick import Event, HostProcess, Tick
-from loadwatch.session import Recorder, export_csv, exporters, open_session
+from loadwatch.session import Excerpt, Recorder, exporters, open_session
+from loadwatch.session.exporters.csv import export as export_csv
 from tests import ticks
 from tests.ticks import CATALOGUE, tick
 
@@ -24,7 +25,7 @@ def exported(tmp_path: Path, made: Iterable[Tick]) -> Path:
     recorder.close()
     assert recorder.lost == 0
     with open_session(tmp_path / "a.lw") as session:
-        export_csv(session, tmp_path / "csv")
+        export_csv(Excerpt(session), tmp_path / "csv")
     return tmp_path / "csv"
 
 
@@ -249,21 +250,21 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         open_session(tmp_path / "a.lw") as session,
         pytest.raises(SessionError, match="csv: cannot export here: Is a directory"),
     ):
-        export_csv(session, directory)
+        export_csv(Excerpt(session), directory)
     assert sorted(path.name for path in directory.iterdir()) == [
         "events.csv", "processes.csv", "steps.csv", "timeline.csv",
     ]  # fmt: skip
 
 
 def test_a_new_exporter_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert exporters.exporters() == {"csv": export_csv}
+    assert sorted(exporters.exporters()) == ["csv", "hlog", "json"]
     (tmp_path / "count.py").write_text(
-        "def export(session, directory):\n"
-        "    directory.write_text(str(sum(1 for _ in session.ticks())))\n"
+        "def export(excerpt, directory):\n"
+        "    directory.write_text(str(sum(1 for _ in excerpt.ticks())))\n"
         "    return [directory]\n"
     )
     monkeypatch.setattr(exporters, "__path__", [*exporters.__path__, str(tmp_path)])
     exported(tmp_path, GOLDEN)
     with open_session(tmp_path / "a.lw") as session:
-        (path,) = exporters.exporters()["count"](session, tmp_path / "out")
+        (path,) = exporters.exporters()["count"].export(Excerpt(session), tmp_path / "out")
     assert path.read_text() == "3"

@@ -35,6 +35,10 @@ class Encoder:
 
     def encode(self, counts: Mapping[int, int]) -> bytes:
         """The blob of `counts` (bucket index -> count), which holds one at least."""
+        return base64.b64decode(self.encode_text(counts))
+
+    def encode_text(self, counts: Mapping[int, int]) -> str:
+        """The same in base64, as it stands in a `.hlog` file."""
         own = self._histogram
         first, last = min(counts), max(counts)
         if not 0 <= first <= last < own.counts_len:
@@ -42,10 +46,10 @@ class Encoder:
         for index, count in counts.items():
             own.counts[index] = count
         own.set_internal_tacking_values(first, last, sum(counts.values()))
-        blob = base64.b64decode(own.encode())
+        text: str = own.encode().decode("ascii")
         for index in counts:
             own.counts[index] = 0
-        return blob
+        return text
 
 
 def decode(blob: bytes) -> dict[int, int]:

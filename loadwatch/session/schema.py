@@ -15,6 +15,9 @@ APPLICATION_ID = int.from_bytes(b"ldwt", "big")
 FORMAT = 1
 """The version of the tables below (SQLite's user_version)."""
 
+TEXTS = frozenset({"name", "target", "arrival", "state", "started", "loadwatch"})
+"""The keys of `meta` whose values are text as it is; those of all others are JSON."""
+
 EARLIER: dict[int, str] = {}
 """Earlier format -> SQL that makes it look like today's on a connection that only reads: views in
 SQLite's `temp` schema, which shadow the file's own tables. The file itself is never changed.

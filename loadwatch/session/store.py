@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from loadwatch.core.errors import SessionError
 from loadwatch.core.metric import Metric, Unit
@@ -16,6 +18,17 @@ from loadwatch.core.reading import Process
 from loadwatch.core.tick import Event, HostProcess, Kind, Tick
 from loadwatch.session import schema
 from loadwatch.session.blob import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a session: its number, first second, length in seconds, mark and rates."""
+
+    number: int
+    first: int
+    seconds: int
+    mark: str
+    rates: Mapping[str, float]
 
 
 class Session:
@@ -49,11 +62,37 @@ class Session:
         """What it is called: as the user said, else its file's name without the suffix."""
         return self.meta.get("name") or self.path.stem
 
-    def ticks(self) -> Iterator[Tick]:
-        """Every recorded tick, in order; SessionError where the file is broken."""
+    @property
+    def about(self) -> dict[str, Any]:
+        """`meta` with its values decoded."""
+        with _one_line(self.path):
+            return {
+                key: value if key in schema.TEXTS else json.loads(value)
+                for key, value in self.meta.items()
+            }
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps so far, in order."""
         with _one_line(self.path):
             rows = self._db.execute(
-                "SELECT second, time, step, mark, rates FROM tick ORDER BY second"
+                "SELECT step, first, seconds, mark, rates FROM step ORDER BY first"
+            )
+            return [
+                Step(number, first, seconds, mark, json.loads(rates))
+                for number, first, seconds, mark, rates in rows
+            ]
+
+    def ticks(self, first: int = 0, end: int | None = None) -> Iterator[Tick]:
+        """The recorded ticks from second `first` up to, not including, `end`, in order.
+
+        SessionError where the file is broken.
+        """
+        with _one_line(self.path):
+            rows = self._db.execute(
+                "SELECT second, time, step, mark, rates FROM tick"
+                " WHERE second >= ? AND second < ? ORDER BY second",
+                (first, sys.maxsize if end is None else end),
             )
             for second, time, step, mark, rates in rows:
                 yield Tick(

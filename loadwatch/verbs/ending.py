@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +17,17 @@ THRESHOLD_FAILED = 99
 
 
 def say(text: str) -> None:
-    """Data to stdout. If its reader is gone, that is no failure of ours: the exit code stays."""
+    """Data to stdout."""
+    with to_reader():
+        print(text)
+
+
+@contextmanager
+def to_reader() -> Iterator[None]:
+    """Writes to stdout. If its reader is gone, that is no failure of ours: the exit code stays."""
     try:
-        print(text, flush=True)
+        yield
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

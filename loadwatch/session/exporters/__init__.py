@@ -1,7 +1,7 @@
-"""The exporters: every module of this folder is one; its name is what `export --to` takes.
+"""The exporters: every module of this folder is one; its name is what `export --format` takes.
 
-It offers `export(session, directory)`, which writes files and returns their paths. SessionError
-where they cannot be written.
+It offers `export(excerpt, directory)`, which writes files and returns their paths, and, where the
+format has tables, `write(excerpt, table, out)`. SessionError where files cannot be written.
 """
 
 from __future__ import annotations
@@ -9,14 +9,26 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from loadwatch.session.store import Session
+from loadwatch.session.excerpt import Excerpt
 
-Exporter = Callable[[Session, Path], list[Path]]
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """How to write an excerpt in one format; `write` is None for one without tables."""
+
+    export: Callable[[Excerpt, Path], list[Path]]
+    write: Callable[[Excerpt, str, TextIO], None] | None
 
 
 def exporters() -> dict[str, Exporter]:
     """Every exporter by its name."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}").export for name in names}
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return {
+        name: Exporter(module.export, getattr(module, "write", None))
+        for name, module in modules.items()
+    }
