@@ -8,15 +8,16 @@ by the user, 1 a fault of ours (the session could not be recorded).
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from loadwatch.verbs import compare, demo, export, metrics, run, watch
+from loadwatch.verbs import compare, completion, demo, export, metrics, run, sessions, watch
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, export, compare, metrics)
+VERBS = (demo, watch, run, sessions, export, compare, metrics, completion)
 """In the order of `--help`."""
 
 
@@ -32,7 +33,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The `loadwatch` command."""
     from loadwatch.core.errors import LoadwatchError
 
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what could stand here
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    arguments = parser.parse_args(argv)
     try:
         code = arguments.verb(arguments)
     except LoadwatchError as error:

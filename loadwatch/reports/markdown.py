@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loadwatch.analysis.result import format_time
-from loadwatch.reports.standing import standing, threshold
+from loadwatch.reports.standing import failed, standing, threshold
 
 _SIGNS = re.compile(r"([\\`*_\[\]<>|~#&])")
 """What Markdown, or HTML within it, would take for more than text."""
@@ -51,12 +51,6 @@ def scenario_rows(result: Mapping[str, Any]) -> list[list[str]]:
         ]
         for name, part in parts.items()
     ]
-
-
-def failed(numbers: Mapping[str, Any]) -> int:
-    """Requests without a good answer: 5xx, none at all, dropped."""
-    answers = sum(count for code, count in numbers["status"].items() if code.startswith("5"))
-    return int(answers + sum(numbers["errors"].values()) + numbers["dropped"])
 
 
 def verdict(result: Mapping[str, Any]) -> str:

@@ -19,3 +19,9 @@ def threshold(outcome: Mapping[str, Any]) -> str:
     window = outcome["window_s"]
     within = "" if window is None else f" within {window} s"
     return f"{outcome['key']} {outcome['rule']}{within}"
+
+
+def failed(numbers: Mapping[str, Any]) -> int:
+    """Requests without a good answer: 5xx, none at all, dropped."""
+    answers = sum(count for code, count in numbers["status"].items() if code.startswith("5"))
+    return int(answers + sum(numbers["errors"].values()) + numbers["dropped"])

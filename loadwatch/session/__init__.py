@@ -2,7 +2,8 @@
 
 from loadwatch.session.excerpt import Excerpt, Selection
 from loadwatch.session.exporters.csv import export_beside
-from loadwatch.session.places import default_path, resolve
+from loadwatch.session.library import resolve
+from loadwatch.session.places import default_path
 from loadwatch.session.recorder import Recorder
 from loadwatch.session.store import Session, open_session
 

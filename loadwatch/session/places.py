@@ -37,13 +37,3 @@ def default_path(target: str, now: Callable[[], datetime] = datetime.now) -> Pat
     while path.exists():
         path, number = directory / f"{stem}-{number}{SUFFIX}", number + 1
     return path
-
-
-def resolve(name: str) -> Path:
-    """The session file that a user means: a path, or a name in the default directory."""
-    path = Path(name)
-    if path.exists() or path.name != name:
-        return path
-    directory = sessions_directory()
-    candidates = (directory / name, directory / (name + SUFFIX))
-    return next((candidate for candidate in candidates if candidate.exists()), path)

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from loadwatch.verbs.ending import say
+from loadwatch.verbs.named import add_session
 
 
 def add(verbs: Any) -> None:
@@ -14,8 +15,8 @@ def add(verbs: Any) -> None:
     text = "before and after a change: what differs, and how sure that is"
     command = verbs.add_parser("compare", help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(verb=_carry_out)
-    command.add_argument("base", metavar="BASE", help="the session before")
-    command.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="those after")
+    add_session(command, "base", "BASE", help="the session before")
+    add_session(command, "candidates", "CANDIDATE", nargs="+", help="those after")
     command.add_argument("--json", action="store_true", help="one object on stdout")
 
 

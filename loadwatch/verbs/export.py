@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import say, to_reader
+from loadwatch.verbs.named import add_session
 
 if TYPE_CHECKING:
     from loadwatch.session import Excerpt
@@ -19,7 +20,7 @@ def add(verbs: Any) -> None:
     text = "a session as CSV, JSON or HdrHistogram logs"
     export = verbs.add_parser("export", help=text, description=f"{text[0].upper()}{text[1:]}.")
     export.set_defaults(verb=_carry_out)
-    export.add_argument("session", metavar="SESSION", help="a session file, or its name")
+    add_session(export)
     export.add_argument("--format", metavar="NAME", help="csv, json or hlog; csv unless given")
     export.add_argument(
         "-o", "--output", required=True, metavar="DIR", help="or `-`, for one table on stdout"

@@ -1,0 +1,21 @@
+"""Sessions on the command line: named in several ways, and completed by the shell."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_session(
+    command: argparse.ArgumentParser, name: str = "session", metavar: str = "SESSION", **more: str
+) -> None:
+    """An argument that names a session: its name or the beginning of it, number or path."""
+    more.setdefault("help", "a session: name, the beginning of one, number, or path")
+    argument = command.add_argument(name, metavar=metavar, **more)  # type: ignore[arg-type]
+    argument.completer = session_names  # type: ignore[attr-defined]
+
+
+def session_names(prefix: str, **_: object) -> list[str]:
+    """The names that begin with `prefix`: what a shell offers."""
+    from loadwatch.session.library import entries
+
+    return [entry.name for entry in entries() if entry.name.startswith(prefix)]
