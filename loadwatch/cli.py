@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from loadwatch.verbs import compare, completion, demo, export, metrics, run, sessions, watch
+from loadwatch.verbs import compare, completion, demo, export, metrics, replay, run, sessions, watch
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, sessions, export, compare, metrics, completion)
+VERBS = (demo, watch, run, sessions, replay, export, compare, metrics, completion)
 """In the order of `--help`."""
 
 

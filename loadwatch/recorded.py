@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from loadwatch import config
@@ -41,10 +42,15 @@ def result_of(session: Session) -> dict[str, Any]:
         summary,
         duration=summary.firing,
         hosts=[HostStatus(host, "stopped") for host in session.hosts],
-        reasons=Health(plan_of(session), 1, Limits()).reasons(summary),
+        reasons=reasons_of(session)(summary),
         closed=session.meta.get("arrival") == "closed",
         session=str(session.path),
     )
+
+
+def reasons_of(session: Session) -> Callable[[Summary], tuple[str, ...]]:
+    """What says why the load generator of the run was the limit of a stretch."""
+    return Health(plan_of(session), 1, Limits()).reasons
 
 
 def plan_of(session: Session) -> Plan:

@@ -106,9 +106,9 @@ class Run:
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._missed: dict[int, int] = {}
-        rules = parse(plan, self.catalogue)
-        self._thresholds = Watcher(rules, self.history.total, self._abort)
-        self.bus.subscribe(self._thresholds.add)
+        self.thresholds = parse(plan, self.catalogue)
+        self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
+        self.bus.subscribe(self._watcher.add)
         self._recorder = Recorder(
             session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
@@ -284,7 +284,7 @@ class Run:
     @property
     def outcomes(self) -> list[Outcome]:
         """What became of the plan's thresholds, so far."""
-        return self._thresholds.outcomes
+        return self._watcher.outcomes
 
     @property
     def status(self) -> RunStatus:

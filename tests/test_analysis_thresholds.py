@@ -65,7 +65,9 @@ def outcomes(key: str, rule: str) -> list[Outcome]:
     summary = Summary()
     for one in known_run():
         summary.add(one)
-    return [one for each in parse(plan({key: rule}), CATALOGUE) for one in each.judge(summary)]
+    return [
+        one for each in parse(plan({key: rule}), CATALOGUE).rules for one in each.judge(summary)
+    ]
 
 
 @pytest.mark.parametrize(

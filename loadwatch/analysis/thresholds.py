@@ -17,13 +17,14 @@ from loadwatch.core.summary import SHARES, Summary
 
 _RULE = re.compile(r"(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*(\S*)")
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
 }
+"""What each comparison of a rule asks of value and limit."""
 
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
@@ -100,14 +101,21 @@ class Outcome:
         return f"threshold {verb}: {self.key} {self.rule}{within}: {self.reason}"
 
 
-def parse(plan: Plan, catalogue: Catalogue) -> tuple[Rule, ...]:
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """All rules of a plan."""
+
+    rules: tuple[Rule, ...]
+
+
+def parse(plan: Plan, catalogue: Catalogue) -> Thresholds:
     """The thresholds of a plan; PlanError for an unknown key, or a limit of the wrong unit."""
     rules = []
     for key, given in plan.thresholds.items():
         _check_names(key, plan)
         threshold = Threshold(given) if isinstance(given, str) else given
         rules.append(_rule(key, threshold, _declared(key, catalogue)))
-    return tuple(rules)
+    return Thresholds(tuple(rules))
 
 
 def _declared(key: str, catalogue: Catalogue) -> Metric:
@@ -181,7 +189,7 @@ def _judge(rule: Rule, metric: Metric, summary: Summary) -> Outcome:
         reason = _unknown(metric, summary)
         return Outcome(metric.key, rule.text, None, False, reason, rule.window)
     shown = format_value(value, metric.unit)
-    passed = _COMPARE[rule.compare](value, rule.limit)
+    passed = COMPARE[rule.compare](value, rule.limit)
     if summary.is_at_least(metric):
         # A timeout bounds the truth from below only: it cannot prove that something is small.
         passed, shown = passed and ">" in rule.compare, f"at least {shown}"

@@ -7,24 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from loadwatch.analysis.thresholds import Outcome, Rule
+from loadwatch.analysis.thresholds import Outcome, Rule, Thresholds
 from loadwatch.core.metric import format_clock
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
 
 
 class Watcher:
-    """Listens to a bus (`watcher.add`) and holds `rules` against what it hears.
+    """Listens to a bus (`watcher.add`) and holds thresholds against what it hears.
 
     `total` is the run so far, up to the tick that comes. `on_abort` is called once, with the first
     outcome that is to end the run. What is unknown so far ends nothing.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], total: Summary, on_abort: Callable[[Outcome], None]
+        self, thresholds: Thresholds, total: Summary, on_abort: Callable[[Outcome], None]
     ) -> None:
-        self._rules = rules
-        self._windows = {rule: _Window(rule) for rule in rules if rule.window is not None}
+        self._rules = thresholds.rules
+        self._windows = {rule: _Window(rule) for rule in self._rules if rule.window is not None}
         self._total = total
         self._on_abort: Callable[[Outcome], None] | None = on_abort
         self._unfired: list[Tick] = []

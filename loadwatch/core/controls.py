@@ -63,3 +63,39 @@ class Controls(Protocol):
     async def export(self) -> str:
         """Write the session so far as CSV files; returns the directory."""
         ...
+
+
+SPEEDS = (1, 2, 5, 10, 30, 60)
+"""How many recorded seconds a replay may show per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a replay is: `second` is the next to be shown of `end`; `marks` are second and text.
+
+    `following`: it shows a run that another process records, and has no time of its own.
+    """
+
+    second: int
+    end: int
+    speed: int = 1
+    playing: bool = False
+    following: bool = False
+    marks: tuple[tuple[int, str], ...] = ()
+
+
+class Playback(Controls, Protocol):
+    """The commands of a replay besides: `pause` and `resume` stop and go on with its time."""
+
+    @property
+    def position(self) -> Position:
+        """Where it is right now."""
+        ...
+
+    def set_speed(self, speed: int) -> None:
+        """Show so many recorded seconds per second, one of `SPEEDS`."""
+        ...
+
+    async def seek(self, second: int) -> None:
+        """Show the run as it was before `second`; beyond an end it is that end."""
+        ...

@@ -30,7 +30,9 @@ class History:
         self._columns: dict[str, array[float]] = {}
 
     def add(self, tick: Tick) -> None:
-        """Take the next tick."""
+        """Take the next tick; one of an earlier second begins it all anew (a replay went back)."""
+        if tick.second < self.length:
+            self.__init__()  # type: ignore[misc]
         for key, value in tick.values.items():
             column = self._columns.get(key)
             if column is None:

@@ -75,7 +75,7 @@ def _entry(number: int, session: Session) -> Entry:
         session.path,
         session.name,
         session.start,
-        sum(step.seconds for step in steps),
+        session.end,
         about.get("target", ""),
         tuple(about.get("tags", ())),
         steps,

@@ -19,6 +19,9 @@ from loadwatch.core.tick import Event, HostProcess, Kind, Tick
 from loadwatch.session import schema
 from loadwatch.session.blob import decode
 
+MAGIC = b"SQLite format 3\0"
+"""How every SQLite database begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -70,6 +73,12 @@ class Session:
                 key: value if key in schema.TEXTS else json.loads(value)
                 for key, value in self.meta.items()
             }
+
+    @property
+    def end(self) -> int:
+        """The second after the last one that is recorded; 0 where none is."""
+        (last,) = self._db.execute("SELECT max(second) FROM tick").fetchone()
+        return 0 if last is None else int(last) + 1
 
     @property
     def steps(self) -> list[Step]:
@@ -173,6 +182,12 @@ def open_session(path: Path) -> Session:
         except BaseException:
             db.close()
             raise
+
+
+def is_session(path: Path) -> bool:
+    """Whether the file at `path` is a database at all, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 @contextmanager

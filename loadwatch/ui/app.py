@@ -31,6 +31,7 @@ class LoadwatchApp(App[None]):
     Where `startup` fails, the app ends and `failure` says why.
     """
 
+    SCREEN: ClassVar[type[Dashboard]] = Dashboard
     CSS_PATH = "loadwatch.tcss"
     TITLE = "loadwatch"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,7 +53,7 @@ class LoadwatchApp(App[None]):
         self._bus = bus
         self._controls = controls
         self._startup = startup
-        self._dashboard = Dashboard(history, controls, catalogue)
+        self._dashboard = self.SCREEN(history, controls, catalogue)
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard is the first thing to be seen."""

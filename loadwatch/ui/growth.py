@@ -11,9 +11,16 @@ class Growth:
 
     def __init__(self) -> None:
         self._first: dict[str, dict[tuple[int, str], int]] = {}
+        self._last = -1
 
     def add(self, tick: Tick) -> None:
-        """Take the next tick; what is not listed any more is forgotten."""
+        """Take the next tick; what is not listed any more is forgotten.
+
+        One of an earlier second begins it all anew: a replay went back.
+        """
+        if tick.second <= self._last:
+            self._first.clear()
+        self._last = tick.second
         for host in {row.host for row in tick.processes}:
             before = self._first.get(host, {})
             now = [row.process for row in tick.processes if row.host == host]

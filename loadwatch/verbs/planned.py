@@ -7,13 +7,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loadwatch.verbs.named import add_session
+
 if TYPE_CHECKING:
     from loadwatch.core.plan import Plan
 
 
 def add_run_options(command: argparse.ArgumentParser) -> None:
     """What to fire at, how, and whom to watch: the options of `watch` and `run`."""
-    command.add_argument("plan", metavar="PLAN.toml|URL", help="what to fire at")
+    add_session(
+        command, "plan", "PLAN.toml|URL|SESSION",
+        help="what to fire at; a session is repeated: its plan, seed and duration",
+    )  # fmt: skip
     load = command.add_argument_group("load")
     load.add_argument("--rate", metavar="R", help="requests per second, or `max`: a closed loop")
     load.add_argument("--connections", type=count, metavar="C", help="of the closed loop")
@@ -71,8 +76,10 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
     if "://" in arguments.plan:
         plan = config.plan_for(arguments.plan)
-    else:
+    elif Path(arguments.plan).suffix == ".toml":
         plan = config.load_plan(Path(arguments.plan))
+    else:
+        plan = _repeated(arguments)
     plan = options.apply(plan, arguments)
     for scenario in plan.scenarios:
         for name, value in scenario.headers.items():
@@ -82,6 +89,32 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
                     "${env:NAME} or @FILE would keep it out of the process list",
                     file=sys.stderr,
                 )
+    return plan
+
+
+def _repeated(arguments: argparse.Namespace) -> Plan:
+    """The plan of a session, for as long as it was asked for then, or of a plan without suffix."""
+    from loadwatch import config
+    from loadwatch.core.errors import PlanError
+    from loadwatch.recorded import plan_of as recorded_plan
+    from loadwatch.session import is_session, open_session, resolve
+
+    path = resolve(arguments.plan)
+    if not path.is_file():
+        raise PlanError(f"{arguments.plan}: no such plan, URL or session")
+    if not is_session(path):
+        return config.load_plan(path)
+    with open_session(path) as session:
+        plan = recorded_plan(session)
+        if arguments.duration is None and not plan.stages:
+            arguments.duration = session.about.get("duration")
+    for scenario in plan.scenarios:
+        missing = [name for name, value in scenario.headers.items() if value == config.REDACTED]
+        given = [text.partition(":")[0].strip().lower() for text in arguments.header]
+        for name in missing:
+            if name.lower() not in given:
+                raise PlanError(f"scenario {scenario.name}: {name} was not recorded, as it stood"
+                                " in clear: give it by --header")  # fmt: skip
     return plan
 
 

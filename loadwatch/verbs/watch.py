@@ -25,9 +25,17 @@ def add(verbs: Any) -> None:
     command = verbs.add_parser("watch", help="the dashboard", description="The dashboard.")
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
+    command.add_argument(
+        "--follow", action="store_true", help="PLAN is a session that another process records"
+    )
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
+    if arguments.follow:
+        from loadwatch.session import resolve
+        from loadwatch.verbs.replay import replay
+
+        return replay(resolve(arguments.plan), follow=True)
     plan = plan_of(arguments)
     secrets = secrets_of(plan, arguments.ask_password)
     return dashboard(plan, session_path(arguments, plan), secrets, arguments.duration)

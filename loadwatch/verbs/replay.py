@@ -1,0 +1,55 @@
+"""`loadwatch replay`: a recorded run under the dashboard, at the speed that you like."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from loadwatch.verbs.named import add_session
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    text = "a recorded run under the dashboard: play, step, seek, jump to marks"
+    command = verbs.add_parser("replay", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(verb=_carry_out)
+    add_session(command)
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    from loadwatch.session import resolve
+
+    return replay(resolve(arguments.session), follow=False)
+
+
+def replay(path: Path, follow: bool) -> int:
+    """Show the session at `path` until the user leaves; with `follow` as it is being recorded."""
+    from loadwatch.core.errors import PlanError
+    from loadwatch.core.metric import Catalogue
+    from loadwatch.recorded import reasons_of
+    from loadwatch.session import Player, open_session
+    from loadwatch.ui.screens.replay import ReplayApp
+    from loadwatch.watching import catalogue
+
+    with open_session(path) as session:
+        # What this program measures no more may still be in an old session.
+        metrics = Catalogue([*session.metrics.values(), *catalogue()])
+        reasons = reasons_of(session)
+    if not sys.stdout.isatty() or not sys.stdin.isatty():
+        raise PlanError("the dashboard needs a terminal; `loadwatch report` does without")
+
+    async def show() -> int:
+        player = Player(path, reasons, follow)
+        try:
+            app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
+            await app.run_async()
+            if app.failure is not None:
+                raise app.failure
+        finally:
+            player.close()
+        return app.return_code or 0
+
+    return asyncio.run(show())
