@@ -14,10 +14,21 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from loadwatch.verbs import compare, completion, demo, export, metrics, replay, run, sessions, watch
+from loadwatch.verbs import (
+    compare,
+    completion,
+    demo,
+    export,
+    metrics,
+    replay,
+    report,
+    run,
+    sessions,
+    watch,
+)
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, sessions, replay, export, compare, metrics, completion)
+VERBS = (demo, watch, run, sessions, replay, export, compare, report, metrics, completion)
 """In the order of `--help`."""
 
 

@@ -25,6 +25,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
+_NAMES = re.compile(r"[A-Za-z-]*|[^=]+=")
 REDACTED = "(redacted)"
 
 
@@ -245,9 +246,14 @@ def recorded(document: Mapping[str, Any], source: str) -> Plan:
 
 
 def is_literal_secret(header: str, value: str) -> bool:
-    """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
-    indirect = value.startswith("@") or _ENVIRONMENT.search(value) is not None
-    return _SECRET_HEADER.search(header) is not None and not indirect
+    """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`.
+
+    Beside `${env:…}` there may be names and schemes (`sessionid=`, `Bearer`), but no values.
+    """
+    if _SECRET_HEADER.search(header) is None or value.startswith("@"):
+        return False
+    bare = _ENVIRONMENT.sub("", value)
+    return bare == value or not all(map(_NAMES.fullmatch, re.split(r"[;,\s]+", bare)))
 
 
 def _custom(kind: type, value: object) -> object:

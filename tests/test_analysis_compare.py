@@ -97,14 +97,18 @@ def test_an_interval_leaves_out_the_same_share_on_both_sides() -> None:
 # -- how often they are right --------------------------------------------------------------------
 
 
-def verdicts(pairs: int, factor: float, resamples: int) -> Counter[tuple[str, str]]:
-    """Of so many pairs of runs at half load for a minute, the second with `factor` the service."""
+def verdicts(pairs: int, factor: float, resamples: int, paired: bool) -> Counter[tuple[str, str]]:
+    """Of so many pairs of runs at half load for a minute, the second with `factor` the service.
+
+    `paired` ones have the same arrivals, as runs with the same seed do.
+    """
     counted: Counter[tuple[str, str]] = Counter()
     metrics = {row.key: row for row in map(CATALOGUE.of, ALL_OF_HOME)}
     for pair in range(pairs):
-        base = Stretch(served(60, 50, 0.010, 2 * pair))
-        candidate = Stretch(served(60, 50, 0.010 * factor, 2 * pair + 1))
-        rows = changes(base, candidate, metrics, resamples)
+        seed = pair if paired else None
+        base = Stretch(served(60, 50, 0.010, 2 * pair, seed))
+        candidate = Stretch(served(60, 50, 0.010 * factor, 2 * pair + 1, seed))
+        rows = changes(base, candidate, metrics, paired, resamples)
         for row in rows:
             counted[row.metric.key.rpartition(".")[2], row.verdict] += 1
         found = {row.verdict for row in rows} & {"faster", "slower"}
@@ -116,15 +120,15 @@ COMPARED = ("completed", "response.p50", "response.p95", "response.p99")
 ALL_OF_HOME = [f"scenario.home.{key}" for key in COMPARED]
 
 
-def check_the_same(pairs: int, resamples: int) -> Counter[tuple[str, str]]:
+def check_the_same(pairs: int, resamples: int, paired: bool) -> Counter[tuple[str, str]]:
     """Nothing was changed: one pair of ten at most has a difference in any of its numbers."""
-    counted = verdicts(pairs, 1.0, resamples)
+    counted = verdicts(pairs, 1.0, resamples, paired)
     assert counted["any", "difference"] <= pairs // 10, counted
     return counted
 
 
-def check_a_third_slower(pairs: int, resamples: int) -> Counter[tuple[str, str]]:
-    counted = verdicts(pairs, 1.3, resamples)
+def check_a_third_slower(pairs: int, resamples: int, paired: bool) -> Counter[tuple[str, str]]:
+    counted = verdicts(pairs, 1.3, resamples, paired)
     for percentile in ("p50", "p95"):
         assert counted[percentile, "slower"] >= pairs * 9 // 10, counted
         assert counted[percentile, "faster"] == 0
@@ -132,17 +136,37 @@ def check_a_third_slower(pairs: int, resamples: int) -> Counter[tuple[str, str]]
 
 
 def test_nothing_is_called_a_difference_that_is_none() -> None:
-    check_the_same(100, 200)
+    check_the_same(100, 200, paired=False)
 
 
 def test_a_service_a_third_slower_is_found_at_half_load() -> None:
-    check_a_third_slower(100, 200)
+    check_a_third_slower(100, 200, paired=False)
 
 
 @pytest.mark.soak
-def test_verdicts_as_users_get_them() -> None:
-    print(sorted(check_the_same(100, 2000).items()))
-    print(sorted(check_a_third_slower(100, 2000).items()))
+@pytest.mark.parametrize("paired", [False, True])
+def test_verdicts_as_users_get_them(paired: bool) -> None:
+    print("paired" if paired else "independent")
+    print(sorted(check_the_same(100, 2000, paired).items()))
+    print(sorted(check_a_third_slower(100, 2000, paired).items()))
+
+
+def test_the_same_arrivals_cancel_out() -> None:
+    """Nothing was changed but chance: that as many came is then known, and not left to chance."""
+    metrics = {row.key: row for row in map(CATALOGUE.of, ALL_OF_HOME)}
+    base, candidate = (Stretch(served(60, 50, 0.010, seed, arrivals=7)) for seed in (1, 2))
+    longer = Stretch(served(61, 50, 0.010, 2, arrivals=7))
+    much = Stretch(served(90, 50, 0.010, 2, arrivals=7))
+
+    def width(other: Stretch, paired: bool) -> float:
+        completed, *_ = changes(base, other, metrics, paired, 200)
+        assert completed.metric.label == "Completed"
+        return (completed.high or 0) - (completed.low or 0)
+
+    assert 0 < width(candidate, True) < width(candidate, False) / 5
+    # One that is a second longer is cut; one that is much longer cannot be paired.
+    assert width(longer, True) == width(candidate, True)
+    assert width(much, True) > width(candidate, True) * 5
 
 
 # -- known answers -------------------------------------------------------------------------------
@@ -177,7 +201,7 @@ def rows_of(base: Iterable[Tick], candidate: Iterable[Tick]) -> dict[str, Row]:
     (one,), (other,) = stretches(base), stretches(candidate)
     keys = [*ALL_OF_HOME, *(key for key in one.values if key.startswith("host."))]
     metrics = {key: CATALOGUE.of(key) for key in keys}
-    return {row.metric.key: row for row in changes(one, other, metrics, 200)}
+    return {row.metric.key: row for row in changes(one, other, metrics, resamples=200)}
 
 
 HOST = {"host.web.cpu.us": 40.0, "host.web.cpu.sy": 10.0, "host.web.cpu.count": 2.0}

@@ -256,3 +256,22 @@ def test_a_recorded_plan_is_the_plan(path: Path) -> None:
 def test_a_recorded_plan_of_another_shape_is_one_line() -> None:
     with pytest.raises(PlanError, match="a session: plan: Object contains unknown field `x`"):
         config.recorded({"target": {"url": "http://a.example"}, "x": 1}, "a session")
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "literal"),
+    [
+        ("Cookie", "sessionid=abc", True),
+        ("Cookie", "sessionid=${env:ID}", False),
+        ("Cookie", "sessionid=${env:ID}; csrftoken=${env:CSRF}", False),
+        ("Cookie", "sessionid=${env:ID}; csrftoken=abc", True),
+        ("Cookie", "@cookie.txt", False),
+        ("Authorization", "Bearer ${env:TOKEN}", False),
+        ("Authorization", "Bearer abc123", True),
+        ("Authorization", "Bearer ${env:TOKEN} abc123", True),
+        ("X-Api-Key", "${env:KEY}", False),
+        ("Accept-Language", "de", False),
+    ],
+)
+def test_what_of_a_header_is_a_secret_in_clear(header: str, value: str, literal: bool) -> None:
+    assert config.is_literal_secret(header, value) == literal

@@ -35,20 +35,22 @@ Pick = Callable[[Sequence[float]], tuple[float, ...]]
 class Resamples:
     """`count` resamples of a stretch of `seconds` seconds, as long as it is to within a block.
 
-    All numbers of a stretch are taken from the same resamples. `seed` makes them repeatable.
+    All numbers of a stretch are taken from the same resamples; of a longer one, from its first
+    `seconds`. `seed` makes them repeatable.
     """
 
     def __init__(self, seconds: int, count: int = RESAMPLES, seed: int = 1) -> None:
         chance = random.Random(seed)
         blocks = max(2, math.ceil(seconds / BLOCK))
         every = range(seconds)
+        self._seconds = seconds
         self._picks: list[Pick] = [
             itemgetter(*chance.choices(every, k=blocks)) for _ in range(count)
         ]
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """The sum of `values`, one a second, over each resample."""
-        blocks = _blocks(values)
+        blocks = _blocks(values[: self._seconds])
         return [sum(pick(blocks)) for pick in self._picks]
 
     def percentiles(self, histograms: Sequence[Mapping[int, int]], share: float) -> list[float]:
@@ -56,7 +58,7 @@ class Resamples:
 
         `histograms` are a second's `core.histogram` counts each. NaN where a resample is empty.
         """
-        times, below = _cumulated(histograms)
+        times, below = _cumulated(histograms[: self._seconds])
         found = []
         for pick in self._picks:
             total = sum(pick(below[-1])) if below else 0

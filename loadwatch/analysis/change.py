@@ -14,7 +14,7 @@ from functools import partial
 from operator import sub, truediv
 from typing import Literal
 
-from loadwatch.analysis.bootstrap import RESAMPLES, Resamples, interval
+from loadwatch.analysis.bootstrap import BLOCK, RESAMPLES, Resamples, interval
 from loadwatch.analysis.stretch import LEAST, Parts, Stretch
 from loadwatch.core.metric import Metric, Unit
 from loadwatch.core.summary import SHARES
@@ -80,26 +80,36 @@ class Row:
 
 
 def changes(
-    base: Stretch, candidate: Stretch, metrics: Mapping[str, Metric], resamples: int = RESAMPLES
+    base: Stretch,
+    candidate: Stretch,
+    metrics: Mapping[str, Metric],
+    paired: bool = False,
+    resamples: int = RESAMPLES,
 ) -> list[Row]:
     """How the numbers of `candidate` differ from those of `base`, at the same rates.
 
     Those of the scenarios come first, then those of the hosts; `metrics` declare their keys.
+    `paired` says that second k of both had the very same arrivals (common random numbers): the
+    same seconds are then drawn from both, and what the arrivals vary cancels out.
     """
-    return _Pair(base, candidate, resamples).rows(metrics)
+    return _Pair(base, candidate, paired, resamples).rows(metrics)
 
 
 class _Pair:
     """Two stretches, and how their numbers may come out."""
 
-    def __init__(self, base: Stretch, candidate: Stretch, resamples: int) -> None:
+    def __init__(self, base: Stretch, candidate: Stretch, paired: bool, resamples: int) -> None:
         self._both = (base, candidate)
         self._scenarios = [name for name in base.scenarios if name in candidate.scenarios]
         self._keys = [key for key in base.values if key in candidate.values]
         self._can_tell = min(base.firing, candidate.firing) >= LEAST
         count = resamples if self._can_tell else 0
-        self._resamples = (Resamples(base.seconds, count, 1),
-                           Resamples(candidate.seconds, count, 2))  # fmt: skip
+        if paired and abs(base.seconds - candidate.seconds) <= BLOCK:
+            both = Resamples(min(base.seconds, candidate.seconds), count)
+            self._resamples = (both, both)
+        else:
+            self._resamples = (Resamples(base.seconds, count, 1),
+                               Resamples(candidate.seconds, count, 2))  # fmt: skip
 
     def rows(self, metrics: Mapping[str, Metric]) -> list[Row]:
         """The rows of every scenario, then those of every host."""

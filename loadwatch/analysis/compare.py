@@ -74,7 +74,10 @@ def compare(base: Side, candidate: Side, resamples: int = RESAMPLES) -> Comparis
         reasons.append(f"no rates in common: {_fired(base)}, {_fired(candidate)}")
     if reasons:
         return Comparison(base.name, candidate.name, reasons, (), ())
-    rows = [row for one, other in pairs for row in changes(one, other, base.metrics, resamples)]
+    paired = _arrivals(base) == _arrivals(candidate)
+    rows = [
+        row for one, other in pairs for row in changes(one, other, base.metrics, paired, resamples)
+    ]
     return Comparison(base.name, candidate.name, (), _notes(base, candidate, pairs), rows)
 
 
@@ -106,6 +109,12 @@ def _requests(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
         {**scenario, "rate": None, "headers": sorted(map(str.lower, scenario.get("headers", ())))}
         for scenario in plan["scenario"]
     ]
+
+
+def _arrivals(side: Side) -> tuple[Any, ...]:
+    """What the due instants follow from, besides the rates."""
+    load = side.plan["load"]
+    return load["arrival"], load["seed"], load["connections"], load["workers"]
 
 
 def _is_same(base: Mapping[str, float], candidate: Mapping[str, float]) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from loadwatch.analysis.change import Row
-from loadwatch.analysis.compare import Comparison
+from loadwatch.analysis.compare import Comparison, compare
 from loadwatch.core.metric import Metric, Unit, format_rates, format_value
+from loadwatch.recorded import side_of
+from loadwatch.session import open_session
 
 
 def as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -71,6 +74,13 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
     if tables:
         blocks.append("Changes with their 95 % intervals, from a block bootstrap over seconds.")
     return "\n\n".join(blocks)
+
+
+def compared(base: Path, candidate: Path) -> str:
+    """Two session files compared, for people; SessionError where one cannot be read."""
+    with open_session(base) as one, open_session(candidate) as other:
+        found = compare(side_of(one), side_of(other))
+    return "\n\n".join([as_text([found]), *found.notes])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from loadwatch.analysis.result import format_time
-from loadwatch.reports.standing import failed, standing, threshold
+from loadwatch.reports.digest import Digest
+from loadwatch.reports.facts import SCENARIOS, STEPS, facts, scenario_rows, step_rows
+from loadwatch.reports.standing import standing, threshold
 
 _SIGNS = re.compile(r"([\\`*_\[\]<>|~#&])")
 """What Markdown, or HTML within it, would take for more than text."""
@@ -18,39 +20,42 @@ def result_as_markdown(result: Mapping[str, Any], problem: str = "") -> str:
     blocks = [f"### loadwatch: {standing(result)}"]
     if problem:
         blocks.append(f"**{text(problem)}**")
+    return "\n\n".join([*blocks, *_judged(result), verdict(result)]) + "\n"
+
+
+def as_markdown(digest: Digest) -> str:
+    """A session, for a pull request."""
+    result = digest.result
+    plan = json.dumps(digest.about.get("plan", {}), indent=2, ensure_ascii=False)
+    blocks = [
+        f"## {text(digest.name)}: {standing(result)}",
+        text(digest.head),
+        verdict(result),
+        f"Limit: {text(digest.limit)}.",
+        *_judged(result),
+        table(STEPS, map(_cells, step_rows(digest))),
+        table(["", ""], map(_cells, facts(digest))),
+        f"<details><summary>Plan</summary>\n\n{fenced(plan)}\n\n</details>",
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _judged(result: Mapping[str, Any]) -> Iterator[str]:
+    """What makes it invalid, thresholds, scenarios."""
     reasons = result["generator"]["reasons"]
     if reasons:
-        blocks.append("The load generator was the limit: " + text("; ".join(reasons)))
+        yield "The load generator was the limit: " + text("; ".join(reasons))
     if result["thresholds"]:
         rows = [
             [text(threshold(one)), text(one["found"]), "passed" if one["passed"] else "**FAILED**"]
             for one in result["thresholds"]
         ]
-        blocks.append(table(["threshold", "found", ""], rows))
-    blocks.append(table(SCENARIO_HEADER, scenario_rows(result)))
-    blocks.append(verdict(result))
-    return "\n\n".join(blocks) + "\n"
+        yield table(["threshold", "found", ""], rows)
+    yield table(SCENARIOS, map(_cells, scenario_rows(result)))
 
 
-SCENARIO_HEADER = ["scenario", "offered", "completed", "rate", "errors", "p50", "p95", "p99", "max"]
-
-
-def scenario_rows(result: Mapping[str, Any]) -> list[list[str]]:
-    """A row per scenario, and one for all where there are several."""
-    parts = dict(result["scenarios"])
-    if len(parts) != 1:
-        parts["all"] = result
-    return [
-        [
-            text(name),
-            str(part["offered"]),
-            str(part["completed"]),
-            f"{part['rate']:.1f}/s",
-            str(failed(part)),
-            *(format_time(part["response_ms"][name]) for name in ("p50", "p95", "p99", "max")),
-        ]
-        for name, part in parts.items()
-    ]
+def _cells(row: Sequence[str]) -> list[str]:
+    return [text(cell) for cell in row]
 
 
 def verdict(result: Mapping[str, Any]) -> str:
@@ -70,3 +75,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def text(words: str) -> str:
     """Text from elsewhere on one line, in which nothing is a sign of Markdown."""
     return _SIGNS.sub(r"\\\1", " ".join(words.split()))
+
+
+def fenced(code: str) -> str:
+    """A block of code, whatever is in it."""
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{code}\n{fence}"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rich.traceback import Traceback
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -20,12 +20,13 @@ from loadwatch.core.metric import Catalogue
 from loadwatch.core.tick import Tick
 from loadwatch.ui import chart
 from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.screens.comparison import Comparing
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
 from loadwatch.ui.screens.prompt import Prompt, note
 
 
-class LoadwatchApp(App[None]):
+class LoadwatchApp(Comparing):
     """Shows what the bus brings; `startup` runs once the first frame is there.
 
     Where `startup` fails, the app ends and `failure` says why.

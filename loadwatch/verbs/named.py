@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 
 def add_session(
@@ -19,3 +21,16 @@ def session_names(prefix: str, **_: object) -> list[str]:
     from loadwatch.session.library import entries
 
     return [entry.name for entry in entries() if entry.name.startswith(prefix)]
+
+
+def comparing(candidate: Path) -> Callable[[str], Awaitable[str]]:
+    """What compares the session file `candidate` to another one that the user names."""
+    import asyncio
+
+    from loadwatch.reports.comparison import compared
+    from loadwatch.session import resolve
+
+    def compare(base: str) -> str:
+        return compared(resolve(base), candidate)
+
+    return lambda base: asyncio.to_thread(compare, base)

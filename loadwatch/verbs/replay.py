@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loadwatch.verbs.named import add_session
+from loadwatch.verbs.named import add_session, comparing
 
 
 def add(verbs: Any) -> None:
@@ -45,6 +45,7 @@ def replay(path: Path, follow: bool) -> int:
         player = Player(path, reasons, follow)
         try:
             app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
+            app.compare = comparing(path)
             await app.run_async()
             if app.failure is not None:
                 raise app.failure

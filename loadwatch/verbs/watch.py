@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
+from loadwatch.verbs.named import comparing
 from loadwatch.verbs.planned import add_run_options, plan_of, secrets_of, session_path
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: f
         run = Run(plan, session, secrets, duration, endless=True)
         try:
             app = LoadwatchApp(run.bus, run.history, run, run.catalogue, startup=run.start)
+            app.compare = comparing(session)
             _end_on_signals(app.exit)
             await app.run_async()
             if app.failure is not None:

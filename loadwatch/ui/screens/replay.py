@@ -159,7 +159,8 @@ class ReplayApp(LoadwatchApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What a run of one's own can is not offered."""
-        return self._dashboard.check_action(action, parameters)
+        offered = self._dashboard.check_action(action, parameters)
+        return offered and super().check_action(action, parameters)
 
     def action_fire(self) -> None:
         """Play or pause."""
