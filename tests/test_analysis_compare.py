@@ -70,7 +70,7 @@ def test_a_resample_is_the_merged_histogram_of_its_blocks(
             total += (start + offset) % length
     resamples = Drawn(length, [starts])
     assert resamples.sums(list(range(length))) == [total]
-    (found,) = resamples.percentiles(seconds, share)
+    ((found,),) = resamples.percentiles(seconds, [share])
     exact = merged.percentile(share)
     if exact is None:
         assert math.isnan(found)

@@ -53,18 +53,21 @@ class Resamples:
         blocks = _blocks(values[: self._seconds])
         return [sum(pick(blocks)) for pick in self._picks]
 
-    def percentiles(self, histograms: Sequence[Mapping[int, int]], share: float) -> list[float]:
-        """The percentile at `share` of 1 (seconds) of each resample's merged histogram.
+    def percentiles(
+        self, histograms: Sequence[Mapping[int, int]], shares: Sequence[float]
+    ) -> list[list[float]]:
+        """For each of `shares` (of 1) the percentile (seconds) of every resample's histogram.
 
         `histograms` are a second's `core.histogram` counts each. NaN where a resample is empty.
         """
         times, below = _cumulated(histograms[: self._seconds])
-        found = []
+        found: list[list[float]] = [[] for _ in shares]
         for pick in self._picks:
             total = sum(pick(below[-1])) if below else 0
-            rank: float = max(1, math.ceil(share * total - 1e-9))
-            place = bisect_left(below, rank, key=partial(_sum_of, pick))
-            found.append(times[place] if total else math.nan)
+            count = partial(_sum_of, pick)
+            for values, share in zip(found, shares, strict=True):
+                rank: float = max(1, math.ceil(share * total - 1e-9))
+                values.append(times[bisect_left(below, rank, key=count)] if total else math.nan)
         return found
 
 

@@ -31,8 +31,8 @@ CONFIDENCE = 0.95
 MARGIN = 0.05
 """Relative change below which nobody would care."""
 
-TAIL_MARGIN = 0.10
-"""The same for p95 and p99."""
+PERCENTILES = {"p50": MARGIN, "p95": 0.10, "p99": 0.10}
+"""The percentiles that are compared, with their margins."""
 
 POINT = 0.01
 """The same for a share of requests, as a change of the share itself: it may be zero."""
@@ -125,11 +125,7 @@ class _Pair:
                         partial(Stretch.completed, scenario=name), MARGIN),
             self._difference(errors, partial(Stretch.errors, scenario=name), POINT),
         ]  # fmt: skip
-        for share, margin in (("p50", MARGIN), ("p95", TAIL_MARGIN), ("p99", TAIL_MARGIN)):
-            metric = metrics.get(f"{prefix}.response.{share}")
-            if metric is not None:
-                rows.append(self._percentile(name, metric, SHARES[share], margin))
-        return rows
+        return rows + self._percentiles(name, metrics)
 
     def _of_host(self, host: str, metrics: Mapping[str, Metric]) -> list[Row]:
         prefix = f"host.{host}"
@@ -166,23 +162,29 @@ class _Pair:
         verdict = _verdict(change, (-margin, margin), metric)
         return self._row(metric, values, self._bounds(draws), verdict)
 
-    def _percentile(self, scenario: str, metric: Metric, share: float, margin: float) -> Row:
-        """A row about a percentile of a scenario's response times."""
+    def _percentiles(self, scenario: str, metrics: Mapping[str, Metric]) -> list[Row]:
+        """Rows about the percentiles of a scenario's response times."""
         times = [stretch.response(scenario) for stretch in self._both]
-        values = [t.percentile(share) if t.is_known(share) else None for t in times]
-        change: Bounds = None
-        if None not in values:
-            draws = [
-                resamples.percentiles(stretch.responses[scenario], share)
-                for resamples, stretch in zip(self._resamples, self._both, strict=True)
-            ]
-            change = self._bounds(draws)
-        if change is not None:
-            # A timeout is shorter than the truth: whose it is, that side may be longer still.
-            base, candidate = (t.is_censored(share) for t in times)
-            change = (0.0 if base else change[0], math.inf if candidate else change[1])
-        verdict = _verdict(change, (1 / (1 + margin), 1 + margin), metric)
-        return self._row(metric, values, change, verdict)
+        shares = [SHARES[name] for name in PERCENTILES]
+        base, candidate = (
+            resamples.percentiles(stretch.responses[scenario], shares)
+            for resamples, stretch in zip(self._resamples, self._both, strict=True)
+        )
+        rows = []
+        for share, margin, name, *draws in zip(
+            shares, PERCENTILES.values(), PERCENTILES, base, candidate, strict=True
+        ):
+            metric = metrics.get(f"scenario.{scenario}.response.{name}")
+            values = [t.percentile(share) if t.is_known(share) else None for t in times]
+            change = None if None in values else self._bounds(draws)
+            if change is not None:
+                # A timeout is shorter than the truth: whose it is, that side may be longer still.
+                less, more = (t.is_censored(share) for t in times)
+                change = (0.0 if less else change[0], math.inf if more else change[1])
+            if metric is not None:
+                verdict = _verdict(change, (1 / (1 + margin), 1 + margin), metric)
+                rows.append(self._row(metric, values, change, verdict))
+        return rows
 
     def _quotients(
         self, parts: Callable[[Stretch], Parts]
