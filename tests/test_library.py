@@ -284,6 +284,7 @@ def completed(line: str, cwd: Path) -> list[str]:
         ("loadwatch compare a 2026-11-24", {"2026-11-24T09-00-00-db"}),
         ("loadwatch sessions tag 2026-11-23", {"2026-11-23T20-41-07-web"}),
         ("loadwatch export --form", {"--format"}),
+        ("loadwatch run run", {"running.loadwatch"}),
     ],
 )  # fmt: skip
 def test_bash_completes(place: Path, tmp_path: Path, line: str, expected: set[str]) -> None:

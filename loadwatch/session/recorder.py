@@ -22,7 +22,7 @@ from loadwatch.session import schema
 from loadwatch.session.blob import Encoder
 
 HELD = 300
-"""Seconds that are kept in memory while they cannot be written: about 30 MB."""
+"""Seconds that are kept in memory while they cannot be written: 16 MB with 100 processes each."""
 
 
 class Recorder:

@@ -17,10 +17,13 @@ def add_session(
 
 
 def session_names(prefix: str, **_: object) -> list[str]:
-    """The names that begin with `prefix`: what a shell offers."""
+    """What a shell offers: the names that begin with `prefix`, and files."""
+    from argcomplete.completers import FilesCompleter
+
     from loadwatch.session.library import entries
 
-    return [entry.name for entry in entries() if entry.name.startswith(prefix)]
+    names = [entry.name for entry in entries() if entry.name.startswith(prefix)]
+    return [*names, *FilesCompleter()(prefix)]
 
 
 def comparing(candidate: Path) -> Callable[[str], Awaitable[str]]:
