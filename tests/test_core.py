@@ -16,6 +16,7 @@ from loadwatch.core.histogram import HIGHEST_SECONDS, Histogram, bounds, index_o
 from loadwatch.core.history import History
 from loadwatch.core.metric import LOAD_METRICS, Catalogue, Unit, format_value
 from loadwatch.core.plan import Group, Host
+from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Process, Reading
 from loadwatch.core.tick import Event, Tick
 from loadwatch.core.ticker import LARGEST_OTHERS, Ticker
@@ -213,6 +214,14 @@ def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
         (1, ""), (1, ""), (2, ""), (3, "gzip on"), (3, "gzip on"), (3, "gzip on"),
     ]  # fmt: skip
     assert [tick.rates["home"] for tick in steps] == [1, 1, 3, 3, 3, 3]
+
+
+def test_rates_are_known_before_the_instant_from_which_they_hold() -> None:
+    steady = Turn(5.0, {"home": 1.0}, {"home": 2.0})
+    ramp = Turn(5.0, {"home": 1.0}, {"home": 2.0}, over=10.0)
+    for instant, at_once, gradually in ((4.9, 2.0, 1.0), (5.0, 2.0, 1.0), (10.0, 2.0, 1.5)):
+        assert steady.rates(instant) == {"home": at_once}
+        assert ramp.rates(instant) == {"home": gradually}
 
 
 def test_a_ramp_is_one_step_and_what_follows_another() -> None:

@@ -54,8 +54,9 @@ class Turn:
         return self.at + self.over
 
     def rates(self, instant: float) -> dict[str, float]:
-        """The rates at `instant`, which is not before `at`."""
-        if instant >= self.end:
+        """The rates at `instant`; before `at` a ramp has those from which it goes, without one they
+        are those that are to come: a run is asked before its second 0 too."""
+        if instant >= self.end or not self.over:
             return dict(self.after)
         return {
             name: Ramp(self.before.get(name, 0.0), self.over, rate).rate(instant - self.at)
