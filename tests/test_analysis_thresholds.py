@@ -286,3 +286,12 @@ def test_an_abort_comes_once_and_as_soon_as_it_is_known() -> None:
 def test_a_window_is_of_whole_seconds(window: float, message: str) -> None:
     with pytest.raises(PlanError, match=f"thresholds: load.offered: {message}, up to 10m"):
         parse(plan({"load.offered": Threshold("> 1/s", Seconds(window))}), CATALOGUE)
+
+
+def test_seconds_in_which_nobody_came_count_in_a_window() -> None:
+    made = [
+        tick(n, {"load.offered": 10.0 * (n % 2), "load.completed": 10.0 * (n % 2)})
+        for n in range(8)
+    ]
+    (outcome,), _ = watched("load.completed", Threshold("> 5/s", Seconds(2)), made)
+    assert (outcome.passed, outcome.reason) == (False, "5/s from 0:00 to 0:02")
