@@ -17,13 +17,14 @@ from loadwatch.core.summary import SHARES, Summary
 
 _RULE = re.compile(r"(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*(\S*)")
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
 }
+"""What each comparison of a rule asks of value and limit."""
 
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
@@ -166,7 +167,7 @@ def _judge(rule: Rule, metric: Metric, summary: Summary) -> Outcome:
     if value is None:
         return Outcome(metric.key, rule.text, None, False, _unknown(metric, summary))
     shown = format_value(value, metric.unit)
-    passed = _COMPARE[rule.compare](value, rule.limit)
+    passed = COMPARE[rule.compare](value, rule.limit)
     if summary.is_at_least(metric):
         # A timeout bounds the truth from below only: it cannot prove that something is small.
         return Outcome(

@@ -129,6 +129,12 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ramp: bool = False
 
 
+class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dashboard: which panes, in which order (all where none is named)."""
+
+    panes: tuple[str, ...] = ()
+
+
 class Plan(
     msgspec.Struct,
     frozen=True,
@@ -143,3 +149,4 @@ class Plan(
     hosts: tuple[Host, ...] = ()
     stages: tuple[Stage, ...] = ()
     thresholds: dict[str, str] = {}
+    ui: Ui = Ui()

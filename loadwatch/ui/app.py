@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import Controls
 from loadwatch.core.errors import LoadwatchError
@@ -20,9 +21,11 @@ from loadwatch.core.metric import Catalogue
 from loadwatch.core.tick import Tick
 from loadwatch.ui import chart
 from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.pane import Pane
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
 from loadwatch.ui.screens.prompt import Prompt, note
+from loadwatch.ui.view import NO_THRESHOLDS
 
 
 class LoadwatchApp(App[None]):
@@ -46,13 +49,14 @@ class LoadwatchApp(App[None]):
     def __init__(
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,
         startup: Callable[[], Awaitable[None]] | None = None,
+        thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.failure: LoadwatchError | None = None
         self._bus = bus
         self._controls = controls
         self._startup = startup
-        self._dashboard = Dashboard(history, controls, catalogue)
+        self._dashboard = Dashboard(history, controls, catalogue, thresholds, panes)
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard is the first thing to be seen."""
@@ -60,7 +64,7 @@ class LoadwatchApp(App[None]):
 
     def on_mount(self) -> None:
         """Listen from now on; start the run after the first frame."""
-        self._bus.subscribe(self._dashboard.growth.add)
+        self._bus.subscribe(self._dashboard.lives.add)
         self._bus.subscribe(self._hear)
         self.call_after_refresh(self._begin)
 

@@ -15,6 +15,7 @@ from loadwatch.ui.canvas import Canvas, Row, crop, fit, length, plain, wrap
 from loadwatch.ui.pane import STATES
 from loadwatch.ui.scale import clock
 from loadwatch.ui.view import View
+from loadwatch.ui.window import Window
 
 RECENT = 5
 """Seconds over which the achieved rate of a scenario is averaged."""
@@ -57,14 +58,14 @@ class Bar(Canvas):
 class Header(Bar):
     """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid."""
 
-    def tell(self, view: View, frozen: bool) -> None:
+    def tell(self, view: View, window: Window) -> None:
         """How the run stands now."""
         status = view.status
         width = self.room
-        hosts = _gather([_host(host) for host in status.hosts])
+        hosts = _gather([_host(host, view.host) for host in status.hosts])
         recording: Row = [("rec ", "bad"), (plain(PurePath(status.recording).name), "quiet")]
         rows = [
-            _spread(_run(view, width), _state(status, frozen, view.seconds), width),
+            _spread(_run(view, width), _state(status, window), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
         wrong = [f"result invalid: {reason}" for reason in status.reasons]
@@ -125,9 +126,11 @@ def _run(view: View, width: int) -> Row:
     return row
 
 
-def _state(status: RunStatus, frozen: bool, seconds: int) -> Row:
-    row: Row = [(" FROZEN ", "chosen"), ("  ", "")] if frozen else []
-    row += [(f"< {seconds // 60} min >  ", "quiet")]
+def _state(status: RunStatus, window: Window) -> Row:
+    row: Row = []
+    if window.end is not None:
+        row += [(f" FROZEN at {clock(window.end)} ", "chosen"), ("  ", "")]
+    row += [(f"< {window} >  ", "quiet")]
     if not status.elapsed:
         return [*row, ("◌ starting", "warning")]
     if not status.firing:
@@ -136,9 +139,12 @@ def _state(status: RunStatus, frozen: bool, seconds: int) -> Row:
     return [*row, (f"● firing{closed}", "good")]
 
 
-def _host(host: HostStatus) -> Row:
+def _host(host: HostStatus, shown: str) -> Row:
     sign, role = STATES[host.state]
-    return [(host.host + " ", ""), (f"{sign} {host.state}", role)]
+    return [
+        (host.host + " ", "strong" if host.host == shown else ""),
+        (f"{sign} {host.state}", role),
+    ]
 
 
 def _gather(parts: Sequence[Row]) -> Row:

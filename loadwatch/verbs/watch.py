@@ -28,20 +28,20 @@ def add(verbs: Any) -> None:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
-    from loadwatch.analysis.thresholds import parse
-    from loadwatch.run import catalogue
-
     plan = plan_of(arguments)
-    parse(plan, catalogue())
     secrets = secrets_of(plan, arguments.ask_password)
     return dashboard(plan, session_path(arguments, plan), secrets, arguments.duration)
 
 
 def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None) -> int:
     """Show the plan's run until the user leaves; returns the exit code."""
+    from loadwatch.analysis.thresholds import parse
     from loadwatch.core.errors import PlanError
-    from loadwatch.run import Run
+    from loadwatch.run import Run, catalogue
     from loadwatch.ui.app import LoadwatchApp
+    from loadwatch.ui.panes import named_panes
+
+    thresholds, panes = parse(plan, catalogue()), named_panes(plan.ui.panes)
 
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch run` does without")
@@ -49,7 +49,10 @@ def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: f
     async def show() -> tuple[Run, int]:
         run = Run(plan, session, secrets, duration, endless=True)
         try:
-            app = LoadwatchApp(run.bus, run.history, run, run.catalogue, startup=run.start)
+            app = LoadwatchApp(
+                run.bus, run.history, run, run.catalogue,
+                startup=run.start, thresholds=thresholds, panes=panes,
+            )  # fmt: skip
             _end_on_signals(app.exit)
             await app.run_async()
             if app.failure is not None:

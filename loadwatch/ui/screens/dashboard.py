@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.controls import Controls
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
 from loadwatch.ui import rates
 from loadwatch.ui.bars import Header, Scenarios, VerdictBar
-from loadwatch.ui.growth import Growth
+from loadwatch.ui.board import Board
+from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.screens.prompt import Prompt
-from loadwatch.ui.view import View
-
-WINDOWS = (60, 120, 300, 900, 3600)
-"""Seconds that the charts may show."""
+from loadwatch.ui.screens.steps import StepsScreen
+from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
+from loadwatch.ui.window import Window
 
 GLANCE = 0.5
 """Seconds between looks at the state of the run, which changes between ticks too."""
@@ -60,33 +61,46 @@ class Dashboard(Screen[None]):
         *(Binding(key, "refuse_rate", show=False, system=True) for key in "+-][="),
         *(_quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
         _shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
-        _shown("tab", "app.focus_next", "Pane", "Go to the next pane"),
-        *(_quiet(pane.JUMP, f"jump('{pane.__name__}')", f"Go to {pane.TITLE}")
+        _shown("tab", "next_pane(1)", "Pane", "Go to the next pane"),
+        _quiet("shift+tab", "next_pane(-1)", "Go to the previous pane"),
+        *(_quiet(pane.JUMP, f"go('{pane.word()}')", f"Go to {pane.TITLE}")
           for pane in all_panes()),
+        _quiet("/", "go('processes', 'filter')", "Filter the processes while typing"),
+        _shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
         _quiet("z", "zoom", "Zoom the focused pane, or show all"),
-        _quiet("<", "window(-1)", "Show a shorter time"),
-        _quiet(">", "window(1)", "Show a longer time"),
+        _quiet("x", "hide", "Hide the focused pane"),
+        _quiet("X", "show_all", "Show hidden panes again"),
+        _quiet("<", "resize_window(-1)", "Show a shorter time"),
+        _quiet(">", "resize_window(1)", "Show a longer time, up to the whole run"),
+        _quiet("left", "move_window(-1)", "Go back in time by half a window"),
+        _quiet("right", "move_window(1)", "Go forward in time by half a window"),
+        _quiet("end", "return", "Return to now"),
         _quiet("h", "next_host", "Show the next host"),
     ]  # fmt: skip
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
-
-    def __init__(self, history: History, controls: Controls, catalogue: Catalogue) -> None:
+    def __init__(
+        self, history: History, controls: Controls, catalogue: Catalogue,
+        thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.growth = Growth()
+        self.lives = Lives()
         self._history = history
         self._controls = controls
         self._catalogue = catalogue
+        self._thresholds = thresholds
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
         self._idle = {"refuse_rate"} if status.connections is None else {"turn", "type_rate"}
         self._idle |= {"next_host"} if len(status.hosts) < 2 else set()
         self._host = next((host.host for host in status.hosts), "")
-        self._seconds = WINDOWS[1]
+        self._window = NOW
         self._frozen: View | None = None
-        self._panes = [pane() for pane in all_panes()]
+        self._panes = [pane() for pane in panes or all_panes()]
+        if len(status.hosts) > 1:
+            own = [type(pane) for pane in self._panes if isinstance(pane, HostPane)]
+            self._panes += [pane(place=1) for pane in own]
+        self._board = Board(self._panes)
         self._header, self._verdict, self._scenarios = (
             Header("bar -head"),
             VerdictBar(),
@@ -94,11 +108,9 @@ class Dashboard(Screen[None]):
         )
 
     def compose(self) -> ComposeResult:
-        """Bars and panes; the load on one side, the servers on the other."""
+        """Bars and panes."""
         yield self._header
-        with Container(classes="panes"):
-            for side in ("load", "server"):
-                yield Vertical(*(pane for pane in self._panes if side == pane.SIDE), classes="side")
+        yield self._board
         yield self._verdict
         yield self._scenarios
         yield Footer(compact=True, show_command_palette=False)
@@ -121,11 +133,12 @@ class Dashboard(Screen[None]):
     async def advance(self) -> None:
         """The history has moved on."""
         if self._frozen is None:
-            await self._look(self._live())
+            await self._look()
         self.tell()
 
-    async def _look(self, view: View) -> None:
+    async def _look(self) -> None:
         """Let one pane after the other draw; between them, whatever else is due gets its turn."""
+        view = self._frozen or self._live()
         for pane in self._panes:
             pane.look(view)
             await asyncio.sleep(0)
@@ -134,19 +147,19 @@ class Dashboard(Screen[None]):
     def tell(self) -> None:
         """Say in the bars how the run stands; they are never frozen."""
         view = self._live()
-        self._header.tell(view, self._frozen is not None)
+        self._header.tell(view, self._window)
         self._scenarios.tell(view, self._chosen)
 
     def _live(self) -> View:
-        return View.of(self._history, self._catalogue, self.growth, self._controls.status,
-                       seconds=self._seconds, host=self._host)  # fmt: skip
+        return View.of(
+            self._history, self._catalogue, self.lives, self._controls.status,
+            thresholds=self._thresholds, window=self._window.now(), host=self._host,
+        )  # fmt: skip
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The focused pane is the open one where only one has room."""
-        for pane in self._panes:
-            pane.set_class(pane is event.widget, "-open")
-        for side in self.query(".side"):
-            side.set_class(event.widget in side.children, "-open")
+        if isinstance(event.widget, Pane):
+            self._board.open(event.widget)
 
     # -- keys --------------------------------------------------------------------------------
 
@@ -154,6 +167,8 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
+        if action == "go":
+            return any(pane.word() == parameters[0] for pane in self._panes)
         return action not in self._idle
 
     def action_turn(self, way: str) -> None:
@@ -190,32 +205,72 @@ class Dashboard(Screen[None]):
         self._chosen = list(self._controls.status.rates)[number - 1]
         self.tell()
 
-    def action_jump(self, name: str) -> None:
-        """Focus the pane of that class."""
-        next(pane for pane in self._panes if type(pane).__name__ == name).focus()
+    async def action_go(self, word: str, action: str = "") -> None:
+        """Focus the pane of that name, even where it was hidden, and let it do something."""
+        pane = next(pane for pane in self._panes if pane.word() == word)
+        pane.remove_class("-hidden")
+        pane.focus()
+        if action:
+            await pane.run_action(action)
+
+    def action_steps(self) -> None:
+        """The table of steps."""
+        self.app.push_screen(StepsScreen(self._frozen or self._live().frozen()))
+
+    def action_next_pane(self, by: int) -> None:
+        """Focus the pane so many further on, in the order of the plan; one without room gets it."""
+        panes = [pane for pane in self._panes if pane.display]
+        at = panes.index(self._board.opened) if self._board.opened in panes else -by
+        panes[(at + by) % len(panes)].focus()
 
     def action_zoom(self) -> None:
         """The focused pane alone, or all of them."""
-        self.toggle_class("-zoomed")
+        self._board.zoom()
+
+    def action_hide(self) -> None:
+        """Take the focused pane away, unless it is the last one."""
+        pane = self._board.opened
+        if pane is not None and sum(one.display for one in self._panes) > 1:
+            self.action_next_pane(1)
+            pane.add_class("-hidden")
+
+    def action_show_all(self) -> None:
+        """Bring back what was hidden."""
+        for pane in self._panes:
+            pane.remove_class("-hidden")
 
     async def action_freeze(self) -> None:
         """Let the view stand, or go on; what is collected meanwhile is kept."""
-        self._frozen = self._live().frozen() if self._frozen is None else None
-        await self.advance()
+        run = self._history.length
+        await self._through(
+            self._window.frozen(run) if self._frozen is None else self._window.now()
+        )
 
-    async def action_window(self, by: int) -> None:
+    async def action_return(self) -> None:
+        """Show what happens now."""
+        await self._through(self._window.now())
+
+    async def action_resize_window(self, by: int) -> None:
         """Show a longer or a shorter time."""
-        at = WINDOWS.index(self._seconds) + by
-        await self._change(WINDOWS[min(max(at, 0), len(WINDOWS) - 1)], self._host)
+        await self._through(self._window.resized(by))
+
+    async def action_move_window(self, by: int) -> None:
+        """Show an earlier or a later time."""
+        await self._through(self._window.moved(by, self._history.length))
 
     async def action_next_host(self) -> None:
         """Show the next of the watched hosts."""
         hosts = [host.host for host in self._controls.status.hosts]
-        await self._change(self._seconds, hosts[(hosts.index(self._host) + 1) % len(hosts)])
-
-    async def _change(self, seconds: int, host: str) -> None:
-        self._seconds, self._host = seconds, host
+        self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
         if self._frozen is not None:
-            self._frozen = replace(self._frozen.showing(host), seconds=seconds)
-        await self._look(self._frozen or self._live())
+            self._frozen = self._frozen.showing(self._host)
+        await self._look()
+        self.tell()
+
+    async def _through(self, window: Window) -> None:
+        """Look through another window; one that stands keeps what it showed first."""
+        self._window = window
+        held = None if window.end is None else self._frozen or self._live().frozen()
+        self._frozen = held and held.through(window)
+        await self._look()
         self.tell()
