@@ -13,7 +13,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus
+from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.reading import HostStatus, Process
@@ -25,6 +25,7 @@ from loadwatch.ui.panes import all_panes, named_panes
 from loadwatch.ui.panes.processes import ProcessesPane
 from loadwatch.ui.panes.rate import RatePane
 from loadwatch.ui.panes.swap import SwapPane
+from loadwatch.ui.screens.confirm import Confirm
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.prompt import Prompt
 from loadwatch.ui.screens.steps import StepsScreen
@@ -170,11 +171,42 @@ async def test_a_closed_loop_has_no_rate() -> None:
         for key in "+-][=":
             await on.press(key)
             assert isinstance(on.app.screen, Dashboard), key
+            assert on.said == "a closed loop has no rate to turn", key  # one note, not a pile
         assert on.calls == []
-        assert on.said.count("no rate") == 5
         assert "Rate" not in on.text.splitlines()[-1]  # nor are the keys offered
         assert "50 connections" in on.text
         assert "asked" not in on.line(" home ")
+
+
+async def test_a_click_chooses_a_scenario(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        at = next(n for n, line in enumerate(on.text.splitlines()) if "2 wall" in line)
+        await on.pilot.click(offset=(on.text.splitlines()[at].index("2 wall") + 2, at))
+        await on.pilot.pause()
+        assert "▶ 2 wall" in on.text
+
+
+async def test_a_rate_is_on_its_way_until_its_step_begins() -> None:
+    async with screen(status=replace(RUNNING, rates=STORY[-1].rates)) as on:
+        assert "→" not in on.line(" home ")
+        await on.press("]")
+        assert "asked →     40/s" in on.line(" home ")
+
+
+ASKED = {"home": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("completed", "seconds", "sign"),
+    [(10, 20, "✓ held"), (9, 20, "✓ held"), (5, 20, "▲ behind"), (5, 3, ""), (0, 20, "▲ behind")],
+)
+async def test_whether_the_rate_is_held(completed: float, seconds: int, sign: str) -> None:
+    values = {"scenario.home.completed": completed, "load.offered": 10.0, "load.in_flight": 0.0}
+    ticks = [tick(at, values) for at in range(seconds)]
+    async with screen(status=replace(RUNNING, rates=ASKED), seconds=0) as on:
+        await on.publish(*(replace(one, rates=ASKED) for one in ticks))
+        assert on.line(" home ").endswith(sign)
+        assert ("held" in on.line(" home ")) is (sign == "✓ held")
 
 
 # -- firing --------------------------------------------------------------------------------------
@@ -678,6 +710,52 @@ async def test_a_start_that_fails_ends_the_screen() -> None:
     assert app.return_code == HostError.exit_code
 
 
+@pytest.mark.parametrize(("key", "sure"), [("y", True), ("n", False), ("escape", False)])
+async def test_a_public_target_takes_a_word(key: str, sure: bool) -> None:
+    answers: list[bool] = []
+
+    async def startup() -> None:
+        answers.append(await app.push_screen_wait(Confirm("Fire at [b]http://www.example[/b]?")))
+
+    app = LoadwatchApp(TickBus(), History(), FakeControls(), CATALOGUE, startup=startup)
+    async with app.run_test(size=NARROW) as pilot:
+        while not isinstance(app.screen, Confirm):
+            await pilot.pause(0.01)
+        assert "Fire at [b]http://www.example[/b]?" in shown(app)
+        await pilot.press("enter", "space", "q")  # only a yes is a yes
+        assert answers == []
+        await pilot.press(key)
+        await app.workers.wait_for_complete()
+    assert answers == [sure]
+
+
+TRIALS = (
+    Trial("home", "200, 6.40 KiB in 12 ms", True),
+    Trial("wall", "302, 0 B in 9 ms: redirects to /login/: [b]your cookie", False),
+)
+
+
+async def test_trials_are_told_before_anything_is_measured(size: tuple[int, int]) -> None:
+    async with screen(size, status=replace(STATUS, trials=TRIALS, elapsed=0), seconds=0) as on:
+        await on.publish()
+        assert "✓ home: 200, 6.40 KiB in 12 ms" in on.text
+        assert "▲ wall: 302, 0 B in 9 ms: redirects to /login/: [b]your" in on.text
+        on.controls.change(elapsed=1.0)
+        await on.publish(STORY[0])
+        assert "✓ home" not in on.text
+        assert "▲ wall: 302" in on.text  # what is wrong stays in sight for a while
+        on.controls.change(elapsed=61.0)
+        await on.publish(STORY[1])
+        assert "▲ wall: 302" not in on.text
+
+
+async def test_suspending_stops_firing_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with screen() as on:
+        monkeypatch.setattr(on.app, "action_suspend_process", lambda: on.calls.append(("suspend",)))
+        await on.press("ctrl+z")
+        assert on.calls == [("pause",), ("suspend",)]
+
+
 async def test_quitting_does_not_wait_for_the_start() -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -744,12 +822,35 @@ async def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(len({color.red, color.green, color.blue}) == 1 for color in colors)
 
 
+async def test_without_colour_the_theme_is_that_of_shades(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with screen() as on:
+        assert on.app.theme == "loadwatch-dark"
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with screen() as on:
+        assert on.app.theme == "loadwatch-mono"
+        head = on.app.screen.query_exactly_one(Header)
+        roles = {role: head.style_of(role).color for role in ("good", "warning", "bad", "first")}
+        assert len(set(roles.values())) == 4
+
+
+async def test_t_chooses_a_theme() -> None:
+    async with screen() as on:
+        await on.press("t", *"loadwatch-light")
+        await on.until("loadwatch-light")
+        await on.pilot.pause(0.2)
+        await on.press("enter", "enter")
+        await on.pilot.pause()
+        assert on.app.theme == "loadwatch-light"
+
+
 async def test_themes_repaint_everything() -> None:
     async with screen() as on:
         header = on.app.screen.query_exactly_one(Header)
         dark = header.style_of("good").color
         for theme, is_dark in (
+            ("loadwatch-light", False),
             ("textual-light", False),
+            ("loadwatch-mono", False),
             ("nord", True),
             ("solarized-light", False),
         ):

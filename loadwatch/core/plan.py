@@ -36,12 +36,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
     `verify` checks its certificate against the system's authorities, or those in the file `ca`.
+    `allow` names hosts on the open internet that may be fired at without a word.
     """
 
     url: str
     timeout: Seconds = Seconds(10)
     verify: bool = True
     ca: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

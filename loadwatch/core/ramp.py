@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from loadwatch.core.plan import Plan, Seconds, Stage
+
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
@@ -61,3 +63,17 @@ class Turn:
             name: Ramp(self.before.get(name, 0.0), self.over, rate).rate(instant - self.at)
             for name, rate in self.after.items()
         }
+
+
+def steady(rates: Mapping[str, float], at: float) -> Turn:
+    """These rates from `at` on."""
+    return Turn(at, rates, rates)
+
+
+def first_turn(plan: Plan) -> Turn:
+    """The rates that a plan begins with: its scenarios', or its first stage's."""
+    first = plan.stages[0] if plan.stages else Stage(Seconds(0))
+    rates = {scenario.name: scenario.rate * first.scale for scenario in plan.scenarios}
+    if first.ramp:
+        return Turn(0.0, dict.fromkeys(rates, 0.0), rates, first.duration)
+    return steady(rates, 0.0)

@@ -14,8 +14,9 @@ Kind = Literal["response", "service", "lag"]
 KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
-    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "error", "end"
-]
+    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "answer",
+    "error", "end",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

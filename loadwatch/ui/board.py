@@ -7,15 +7,19 @@ place in each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
+from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.pane import Pane
+from loadwatch.ui.panes import all_panes
 
 COLUMN = 66
 """Cells that a column of panes needs at least."""
@@ -105,6 +109,16 @@ class _Columns(Layout):
 class Board(Container):
     """Shows panes; `opened` always has room, and all of it where it is `zoomed`."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        shown("tab", "next_pane(1)", "Pane", "Go to the next pane"),
+        quiet("shift+tab", "next_pane(-1)", "Go to the previous pane"),
+        *(quiet(pane.JUMP, f"go('{pane.word()}')", f"Go to {pane.TITLE}") for pane in all_panes()),
+        quiet("slash", "go('processes', 'filter')", "Filter the processes while typing"),
+        quiet("z", "zoom", "Zoom the focused pane, or show all"),
+        quiet("x", "hide", "Hide the focused pane"),
+        quiet("X", "show_all", "Show hidden panes again"),
+    ]
+
     def __init__(self, panes: Sequence[Pane]) -> None:
         super().__init__(classes="board")
         self._panes = panes
@@ -128,17 +142,46 @@ class Board(Container):
         for pane in self._panes:
             pane.set_class(bool(pane.place) and not is_wide, "-off")
 
-    def open(self, pane: Pane) -> None:
-        """Let `pane` have room from now on."""
-        self.opened = pane
-        for one in self._panes:
-            one.set_class(one is pane, "-open")
-        self._rearrange()
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The focused pane is the one that has room."""
+        if isinstance(event.widget, Pane):
+            self.opened = event.widget
+            self._rearrange()
 
-    def zoom(self) -> None:
-        """The opened pane alone, or all of them."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nobody can go to a pane that the plan leaves out."""
+        return action != "go" or any(pane.word() == parameters[0] for pane in self._panes)
+
+    async def action_go(self, word: str, action: str = "") -> None:
+        """Focus the pane of that name, even where it was hidden, and let it do something."""
+        pane = next(pane for pane in self._panes if pane.word() == word)
+        pane.remove_class("-hidden")
+        pane.focus()
+        if action:
+            await pane.run_action(action)
+
+    def action_next_pane(self, by: int) -> None:
+        """Focus the pane so many further on, in the order of the plan; one without room gets it."""
+        panes = [pane for pane in self._panes if pane.display]
+        at = panes.index(self.opened) if self.opened in panes else -by
+        panes[(at + by) % len(panes)].focus()
+
+    def action_zoom(self) -> None:
+        """The focused pane alone, or all of them."""
         self.zoomed = not self.zoomed
         self._rearrange()
+
+    def action_hide(self) -> None:
+        """Take the focused pane away, unless it is the last one."""
+        pane = self.opened
+        if pane is not None and sum(one.display for one in self._panes) > 1:
+            self.action_next_pane(1)
+            pane.add_class("-hidden")
+
+    def action_show_all(self) -> None:
+        """Bring back what was hidden."""
+        for pane in self._panes:
+            pane.remove_class("-hidden")
 
     def _rearrange(self) -> None:
         """Textual keeps an arrangement until one of those in it asks for another."""

@@ -22,6 +22,7 @@ def add(verbs: Any) -> None:
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
     command.add_argument("--json", action="store_true", help="the result as one object")
+    command.add_argument("--dry-run", action="store_true", help="try a request per scenario before")
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
 
     async def headless() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), secrets, duration)
-        return run, await _headless(run)
+        return run, await _headless(run, arguments.dry_run)
 
     run, interrupted = asyncio.run(headless())
     if not run.began:
@@ -55,7 +56,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     return exit_code(run, interrupted, failed)
 
 
-async def _headless(run: Run) -> bool:
+async def _headless(run: Run, dry: bool) -> bool:
     """The run from start to end with a line per second; True if the user ended it early."""
     from loadwatch.console import Narrator
 
@@ -72,7 +73,7 @@ async def _headless(run: Run) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
-    waiting = asyncio.ensure_future(run.start(hosts_first=True))
+    waiting = asyncio.ensure_future(run.start(hosts_first=True, dry=dry))
     try:
         await waiting
         waiting = asyncio.ensure_future(run.wait())

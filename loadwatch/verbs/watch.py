@@ -25,33 +25,53 @@ def add(verbs: Any) -> None:
     command = verbs.add_parser("watch", help="the dashboard", description="The dashboard.")
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
+    command.add_argument("--no-dry-run", action="store_true", help="do not try a request before")
+    command.add_argument("--yes", action="store_true", help="fire at a public host unasked")
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
     plan = plan_of(arguments)
     secrets = secrets_of(plan, arguments.ask_password)
-    return dashboard(plan, session_path(arguments, plan), secrets, arguments.duration)
+    return dashboard(
+        plan, session_path(arguments, plan), secrets, arguments.duration,
+        dry=not arguments.no_dry_run, is_sure=arguments.yes,
+    )  # fmt: skip
 
 
-def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None) -> int:
-    """Show the plan's run until the user leaves; returns the exit code."""
+def dashboard(
+    plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None,
+    dry: bool = True, is_sure: bool = False,
+) -> int:  # fmt: skip
+    """Show the plan's run until the user leaves; returns the exit code.
+
+    Before the first shot a request per scenario is tried (`dry`), and who is not `is_sure` is asked
+    about a public target.
+    """
     from loadwatch.analysis.thresholds import parse
     from loadwatch.core.errors import PlanError
     from loadwatch.run import Run, catalogue
     from loadwatch.ui.app import LoadwatchApp
     from loadwatch.ui.panes import named_panes
+    from loadwatch.ui.screens.confirm import Confirm
 
     thresholds, panes = parse(plan, catalogue()), named_panes(plan.ui.panes)
-
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch run` does without")
 
     async def show() -> tuple[Run, int]:
         run = Run(plan, session, secrets, duration, endless=True)
+
+        async def begin() -> None:
+            question = "" if is_sure else await _doubt(plan)
+            if question and not await app.push_screen_wait(Confirm(question)):
+                app.exit()
+                return
+            await run.start(dry=dry)
+
         try:
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
-                startup=run.start, thresholds=thresholds, panes=panes,
+                startup=begin, thresholds=thresholds, panes=panes,
             )  # fmt: skip
             _end_on_signals(app.exit)
             await app.run_async()
@@ -66,6 +86,14 @@ def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: f
     run, crashed = asyncio.run(show())
     print_result(run, as_json=False)
     return crashed or exit_code(run, interrupted=False, threshold_failed=False)
+
+
+async def _doubt(plan: Plan) -> str:
+    """What to ask before firing at this target; empty where nothing needs a word."""
+    from loadwatch.load.reach import public_address
+
+    address = await public_address(plan.target)
+    return f"Fire at {plan.target.url}? {address} is a public address." if address else ""
 
 
 def _end_on_signals(end: Callable[[], Any]) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.ui import chart, table
 from loadwatch.ui.canvas import Row, crop, plain
 from loadwatch.ui.columns import sparkline
+from loadwatch.ui.keys import quiet
 from loadwatch.ui.lives import Life
 from loadwatch.ui.pane import HostPane, named
 from loadwatch.ui.screens.prompt import Prompt, anything
@@ -46,7 +47,7 @@ FIELDS: tuple[Field[Life], ...] = (
           right=False),
     Field("RSS", 8, lambda one: [(format_value(one.process.rss, Unit.BYTES), "")],
           lambda one: one.process.rss),
-    Field("TREND", 8, lambda one: [(sparkline(one.track, 8), "first")], lambda one: one.growth),
+    Field("TREND", 6, lambda one: [(sparkline(one.track, 6), "first")], lambda one: one.growth),
     Field("GROWTH", 9, _growth, lambda one: one.growth),
     Field("CPU", 5, lambda one: [(format_value(one.process.cpu, Unit.PERCENT), "")],
           lambda one: one.process.cpu),
@@ -78,25 +79,15 @@ class ProcessesPane(HostPane):
 
     TITLE, JUMP, ORDER, WEIGHT = "Processes", "P", 5, 1.4
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(key, f"move({rows})", tooltip=does, show=False)
-            for key, rows, does in (
-                ("down", 1, "Next process"),
-                ("up", -1, "Previous process"),
-                ("pagedown", 10, "Ten processes down"),
-                ("pageup", -10, "Ten processes up"),
-                ("home", -1_000_000, "Back to the first process"),
-            )
-        ),
-        *(
-            Binding(key, action, name, tooltip=does, show=False)
-            for key, action, name, does in (
-                ("o", "sort_next", "sort", "Sort by the next column"),
-                ("O", "reverse", "reverse", "Sort the other way round"),
-                ("g", "group", "pools", "Group the processes by pool, or all in one"),
-                ("enter", "follow", "follow", "Follow the chosen process, or let it go"),
-            )
-        ),
+        quiet("down", "move(1)", "Next process"),
+        quiet("up", "move(-1)", "Previous process"),
+        quiet("pagedown", "move(10)", "Ten processes down"),
+        quiet("pageup", "move(-10)", "Ten processes up"),
+        quiet("home", "move(-1_000_000)", "Back to the first process"),
+        quiet("o", "sort_next", "Sort by the next column", "sort"),
+        quiet("O", "reverse", "Sort the other way round", "reverse"),
+        quiet("g", "group", "Group the processes by pool, or all in one", "pools"),
+        quiet("enter", "follow", "Follow the chosen process, or let it go", "follow"),
     ]
 
     def __init__(self, place: int = 0) -> None:

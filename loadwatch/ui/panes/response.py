@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
+from loadwatch.ui.keys import quiet
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.view import View, percentiles
 
@@ -20,7 +21,7 @@ class ResponsePane(Pane):
 
     TITLE, JUMP, ORDER, SIDE = "Response time", "T", 3, "load"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "toggle_log", "log", tooltip="Logarithmic or linear axis", show=False)
+        quiet("y", "toggle_log", "Logarithmic or linear axis", "log")
     ]
 
     def __init__(self) -> None:

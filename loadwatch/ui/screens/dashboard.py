@@ -17,14 +17,16 @@ from loadwatch.core.controls import Controls
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
+from loadwatch.core.tick import Tick
 from loadwatch.ui import rates
 from loadwatch.ui.bars import Header, Scenarios, VerdictBar
 from loadwatch.ui.board import Board
+from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.lives import Lives
-from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
-from loadwatch.ui.screens.prompt import Prompt
+from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
 from loadwatch.ui.window import Window
@@ -37,45 +39,28 @@ TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve"
 RATE = Binding.Group("Rate", compact=True)
 
 
-def _shown(
-    key: str, action: str, name: str, does: str, group: Binding.Group | None = None
-) -> Binding:
-    """A key of the footer; what it does is said in the help."""
-    return Binding(key, action, name, tooltip=does, group=group)
-
-
-def _quiet(key: str, action: str, does: str) -> Binding:
-    """A key of the help only."""
-    return Binding(key, action, does, tooltip=does, show=False)
-
-
 class Dashboard(Screen[None]):
     """Shows a history and asks the run, through its controls, for other rates."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _shown("+", "turn('more')", "Raise", "Raise the rate by a step", RATE),
-        _shown("-", "turn('less')", "Lower", "Lower the rate by a step", RATE),
-        _shown("]", "turn('double')", "Double", "Double the rate", RATE),
-        _shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
-        _shown("=", "type_rate", "Type", "Type a rate", RATE),
+        shown("+", "turn('more')", "Raise", "Raise the rate by a step", RATE),
+        shown("-", "turn('less')", "Lower", "Lower the rate by a step", RATE),
+        shown("]", "turn('double')", "Double", "Double the rate", RATE),
+        shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
+        shown("=", "type_rate", "Type", "Type a rate", RATE),
         *(Binding(key, "refuse_rate", show=False, system=True) for key in "+-][="),
-        *(_quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
-        _shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
-        _shown("tab", "next_pane(1)", "Pane", "Go to the next pane"),
-        _quiet("shift+tab", "next_pane(-1)", "Go to the previous pane"),
-        *(_quiet(pane.JUMP, f"go('{pane.word()}')", f"Go to {pane.TITLE}")
-          for pane in all_panes()),
-        _quiet("/", "go('processes', 'filter')", "Filter the processes while typing"),
-        _shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
-        _quiet("z", "zoom", "Zoom the focused pane, or show all"),
-        _quiet("x", "hide", "Hide the focused pane"),
-        _quiet("X", "show_all", "Show hidden panes again"),
-        _quiet("<", "resize_window(-1)", "Show a shorter time"),
-        _quiet(">", "resize_window(1)", "Show a longer time, up to the whole run"),
-        _quiet("left", "move_window(-1)", "Go back in time by half a window"),
-        _quiet("right", "move_window(1)", "Go forward in time by half a window"),
-        _quiet("end", "return", "Return to now"),
-        _quiet("h", "next_host", "Show the next host"),
+        *(quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
+        shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
+        shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
+        shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("e", "export", "CSV", "Write CSV files of the session so far"),
+        shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
+        quiet("<", "resize_window(-1)", "Show a shorter time"),
+        quiet(">", "resize_window(1)", "Show a longer time, up to the whole run"),
+        quiet("left", "move_window(-1)", "Go back in time by half a window"),
+        quiet("right", "move_window(1)", "Go forward in time by half a window"),
+        quiet("end", "return", "Return to now"),
+        quiet("h", "next_host", "Show the next host"),
     ]  # fmt: skip
 
     def __init__(
@@ -83,7 +68,7 @@ class Dashboard(Screen[None]):
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
     ) -> None:  # fmt: skip
         super().__init__()
-        self.lives = Lives()
+        self._lives = Lives()
         self._history = history
         self._controls = controls
         self._catalogue = catalogue
@@ -120,8 +105,13 @@ class Dashboard(Screen[None]):
         self.set_interval(GLANCE, self.tell)
         await self.advance()
 
+    def hear(self, tick: Tick) -> None:
+        """The bus: another second is known."""
+        self._lives.add(tick)
+        self.post_message(TickArrived(tick.second))
+
     async def on_tick_arrived(self, message: TickArrived) -> None:
-        """Another second is known; those that come while this one is drawn are one frame."""
+        """Those that come while this one is drawn are one frame."""
         await self.advance()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -152,14 +142,9 @@ class Dashboard(Screen[None]):
 
     def _live(self) -> View:
         return View.of(
-            self._history, self._catalogue, self.lives, self._controls.status,
+            self._history, self._catalogue, self._lives, self._controls.status,
             thresholds=self._thresholds, window=self._window.now(), host=self._host,
         )  # fmt: skip
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """The focused pane is the open one where only one has room."""
-        if isinstance(event.widget, Pane):
-            self._board.open(event.widget)
 
     # -- keys --------------------------------------------------------------------------------
 
@@ -167,8 +152,6 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
-        if action == "go":
-            return any(pane.word() == parameters[0] for pane in self._panes)
         return action not in self._idle
 
     def action_turn(self, way: str) -> None:
@@ -189,55 +172,51 @@ class Dashboard(Screen[None]):
         try:
             became = self._controls.set_rate(self._chosen, rate)
         except LoadwatchError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(str(error), severity="error")
             return
         if became < rate:
             text = format_value(became, Unit.PER_SECOND)
-            self.notify(f"the plan's ceiling leaves {self._chosen} {text}", markup=False)
+            self.notify(f"the plan's ceiling leaves {self._chosen} {text}")
         self.tell()
 
     def action_refuse_rate(self) -> None:
         """A closed loop fires as fast as its connections go."""
         self.notify("a closed loop has no rate to turn", severity="warning")
 
+    def on_scenario_chosen(self, message: ScenarioChosen) -> None:
+        """By the mouse."""
+        self.action_choose(message.number)
+
     def action_choose(self, number: int) -> None:
         """The scenario that the rate keys turn."""
         self._chosen = list(self._controls.status.rates)[number - 1]
         self.tell()
 
-    async def action_go(self, word: str, action: str = "") -> None:
-        """Focus the pane of that name, even where it was hidden, and let it do something."""
-        pane = next(pane for pane in self._panes if pane.word() == word)
-        pane.remove_class("-hidden")
-        pane.focus()
-        if action:
-            await pane.run_action(action)
+    def action_fire(self) -> None:
+        """Stop firing, or fire again."""
+        (self._controls.pause if self._controls.status.firing else self._controls.resume)()
+        self.tell()
+
+    @work
+    async def action_mark(self) -> None:
+        """Ask for a note on what follows."""
+        text = await self.app.push_screen_wait(
+            Prompt("What follows? (a note on the timeline)", note)
+        )
+        if text is not None:
+            self._controls.mark(note(text))
+
+    @work(exclusive=True, group="export")
+    async def action_export(self) -> None:
+        """Write CSV files, while the run goes on."""
+        try:
+            self.notify(f"exported to {await self._controls.export()}")
+        except LoadwatchError as failure:
+            self.notify(str(failure), severity="error")
 
     def action_steps(self) -> None:
         """The table of steps."""
         self.app.push_screen(StepsScreen(self._frozen or self._live().frozen()))
-
-    def action_next_pane(self, by: int) -> None:
-        """Focus the pane so many further on, in the order of the plan; one without room gets it."""
-        panes = [pane for pane in self._panes if pane.display]
-        at = panes.index(self._board.opened) if self._board.opened in panes else -by
-        panes[(at + by) % len(panes)].focus()
-
-    def action_zoom(self) -> None:
-        """The focused pane alone, or all of them."""
-        self._board.zoom()
-
-    def action_hide(self) -> None:
-        """Take the focused pane away, unless it is the last one."""
-        pane = self._board.opened
-        if pane is not None and sum(one.display for one in self._panes) > 1:
-            self.action_next_pane(1)
-            pane.add_class("-hidden")
-
-    def action_show_all(self) -> None:
-        """Bring back what was hidden."""
-        for pane in self._panes:
-            pane.remove_class("-hidden")
 
     async def action_freeze(self) -> None:
         """Let the view stand, or go on; what is collected meanwhile is kept."""
