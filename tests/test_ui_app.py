@@ -116,6 +116,14 @@ async def test_keys_turn_the_chosen_rate(size: tuple[int, int]) -> None:
             assert f" {rate}/s " in on.line(f" {name} "), keys  # the pending rate, at once
 
 
+async def test_nine_scenarios_have_a_key_each() -> None:
+    many = {f"s{number}": 1.0 for number in range(1, 12)}
+    async with screen(status=replace(RUNNING, rates=many)) as on:
+        for key in "987654321":
+            await on.press(key, "+")
+            assert on.calls[-1] == ("set_rate", f"s{key}", 2.0)
+
+
 async def test_choosing_a_scenario_marks_it() -> None:
     async with screen() as on:
         assert "▶ 1 home" in on.text
@@ -304,6 +312,14 @@ async def test_narrow_opens_the_pane_whose_key_is_pressed() -> None:
             assert lines[-1].endswith("q Quit")  # nothing is cut off
 
 
+async def test_every_jump_key_goes_to_its_pane() -> None:
+    async with screen() as on:
+        for key in "LENDMWPCTSR":
+            await on.press(key)
+            assert isinstance(on.app.focused, Pane)
+            assert key == on.app.focused.JUMP
+
+
 async def test_tab_goes_through_all_panes(size: tuple[int, int]) -> None:
     async with screen(size) as on:
         seen = []
@@ -312,6 +328,8 @@ async def test_tab_goes_through_all_panes(size: tuple[int, int]) -> None:
             await on.press("tab")
         assert seen == all_panes()
         assert type(on.app.focused) is seen[0]
+        await on.press("shift+tab")
+        assert type(on.app.focused) is seen[-1]
 
 
 async def test_resizing_there_and_back() -> None:
@@ -595,6 +613,14 @@ async def test_help_lists_every_key_that_does_something() -> None:
         assert "Ten rows down" not in on.text  # the process table has no focus
         await on.press("escape")
         assert isinstance(on.app.screen, Dashboard)
+
+
+@pytest.mark.parametrize("key", ["escape", "question_mark", "enter", "space", "q"])
+async def test_its_own_keys_close_the_help(key: str) -> None:
+    async with screen() as on:
+        await on.press("?", key)
+        assert isinstance(on.app.screen, Dashboard)
+        assert on.calls == []
 
 
 async def test_every_action_is_in_the_command_palette() -> None:

@@ -41,8 +41,9 @@ class LoadwatchApp(App[None]):
         quiet("ctrl+z", "suspend", "Suspend loadwatch (fg resumes it); firing stops before"),
         Binding("question_mark", "help", "Help", key_display="?", tooltip="All keys"),
         shown("q", "quit", "Quit", "End the run"),
-        Binding("ctrl+c,ctrl+q", "quit", show=False, priority=True, system=True),
-    ]
+        Binding("ctrl+c,ctrl+q", "quit", tooltip="End the run, from anywhere",
+                show=False, priority=True, system=True),
+    ]  # fmt: skip
 
     def __init__(
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,

@@ -22,7 +22,7 @@ class Help(ModalScreen[None]):
     """The keys of a screen; any of its own closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,enter,space,q", "dismiss(None)", "Close")
+        Binding("escape,question_mark,enter,space,q", "dismiss(None)", "Close the help")
     ]
 
     def __init__(self, screen: Screen[Any]) -> None:
