@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import fcntl
 import gc
 import json
-import os
-import pty
-import select
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peers import table
+from benchmarks.terminal import in_terminal
 from loadwatch.core.reading import HostStatus, Process
 from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.ui.app import LoadwatchApp
@@ -55,13 +49,16 @@ def crowded(seconds: int, processes: int) -> Iterator[Tick]:
 
 
 def slowest(steps: list[float]) -> Callable[[], None]:
-    """Notes how long every callback of an event loop takes, from now on; returns how to end it."""
+    """Notes the CPU time of every callback of an event loop from now on; returns how to end it.
+
+    CPU time, since on a shared machine others make any wait longer; nothing here waits for a disk.
+    """
     run = asyncio.Handle._run
 
     def timed(self: asyncio.Handle) -> None:
-        begin = time.perf_counter()
+        begin = time.thread_time()
         run(self)
-        steps.append(time.perf_counter() - begin)
+        steps.append(time.thread_time() - begin)
 
     asyncio.Handle._run = timed  # type: ignore[method-assign]
 
@@ -99,30 +96,6 @@ async def show(seconds: int, processes: int) -> dict[str, float]:
 
 
 # -- outside -------------------------------------------------------------------------------------
-
-
-def in_terminal(command: Sequence[str], size: tuple[int, int], until: bytes = b"") -> float:
-    """Run a program in a terminal of `size`: seconds until it writes `until`, else until its end.
-
-    It is ended then, and what it still writes is read, so that it can.
-    """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    begin, seen, found = time.monotonic(), b"", 0.0
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    )
-    os.close(theirs)
-    while process.poll() is None:
-        if select.select([ours], [], [], 0.05)[0]:
-            with contextlib.suppress(OSError):
-                seen = (seen + os.read(ours, 1 << 16))[-(1 << 17) :]
-        if until and until in seen and not found:
-            found = time.monotonic() - begin
-            process.terminate()
-    os.close(ours)
-    return found or time.monotonic() - begin
 
 
 def cost(size: tuple[int, int], seconds: int, processes: int) -> dict[str, float]:

@@ -185,3 +185,16 @@ def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> No
                 shown.end()
         finally:
             serving.terminate()
+
+
+def test_a_public_target_is_not_fired_at_without_a_word(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    public = "http://224.0.0.1:9"  # multicast: nobody could be reached by mistake
+    with terminal(*LOADWATCH, "watch", public, "--session", str(session)) as shown:
+        shown.wait_for("224.0.0.1 is a public address")
+        shown.press(" ")
+        shown.press("n")
+        code, said = shown.end()
+    assert code == 0
+    assert "nothing was fired" in said
+    assert not session.exists()

@@ -762,9 +762,10 @@ TRIALS = (
 
 
 async def test_trials_are_told_before_anything_is_measured(size: tuple[int, int]) -> None:
-    async with screen(size, status=replace(STATUS, trials=TRIALS, elapsed=0), seconds=0) as on:
-        await on.publish()
-        assert "✓ home: 200, 6.40 KiB in 12 ms" in on.text
+    async with screen(size, status=replace(STATUS, elapsed=0), seconds=0) as on:
+        assert "… connecting and starting" in on.text
+        on.controls.change(trials=TRIALS)
+        await on.until("✓ home: 200, 6.40 KiB in 12 ms")
         assert "▲ wall: 302, 0 B in 9 ms: redirects to /login/: [b]your" in on.text
         on.controls.change(elapsed=1.0)
         await on.publish(STORY[0])

@@ -51,7 +51,7 @@ def follow(*frames: Iterable[Process], groups: tuple[str, ...] = ("pool",)) -> l
     lives = Lives()
     for second, rows in enumerate(frames):
         lives.add(processes(*rows, second=second, groups=groups))
-    return list(lives.of("web"))
+    return list(lives.frames()["web"])
 
 
 def worker(pid: int = 7, rss: int = 100, command: str = "a") -> Process:

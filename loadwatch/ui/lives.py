@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from loadwatch.core.reading import Process
@@ -35,48 +35,43 @@ class Life(NamedTuple):
         return self.process.rss - self.first
 
 
-_Key = tuple[int, str]
-"""PID and command: a PID under another command is another process."""
-
-
 class Lives:
     """Listens to a bus (`lives.add`); what is not listed any more is forgotten."""
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[_Key, Life]] = {}
+        self._frames: dict[str, tuple[Life, ...]] = {}
 
     def add(self, tick: Tick) -> None:
         """Take the next tick."""
         for host in {row.host for row in tick.processes}:
             rows = [row for row in tick.processes if row.host == host]
-            self._of[host] = _next(self._of.get(host), rows, tick.second)
+            self._frames[host] = tuple(_next(self._frames.get(host), rows, tick.second))
 
-    def of(self, host: str) -> tuple[Life, ...]:
-        """Every process of the host's newest frame."""
-        return tuple(self._of.get(host, {}).values())
+    def frames(self) -> dict[str, tuple[Life, ...]]:
+        """Every process of the newest frame, by host."""
+        return dict(self._frames)
 
 
-def _next(
-    before: Mapping[_Key, Life] | None, rows: Sequence[HostProcess], second: int
-) -> dict[_Key, Life]:
+def _next(frame: Sequence[Life] | None, rows: Sequence[HostProcess], second: int) -> Iterator[Life]:
     """The lives after another frame; those of the first frame replace nobody."""
-    keys = {(row.process.pid, row.process.command) for row in rows}
-    gone = [] if before is None else [life for key, life in before.items() if key not in keys]
-    vacant = [group for life in gone for group in life.groups[:1]]
-    lives = {}
+    before = {_key(life.process): life for life in frame or ()}
+    keys = {_key(row.process) for row in rows}
+    vacant = [name for key, life in before.items() if key not in keys for name in life.groups[:1]]
     for row in rows:
-        process = row.process
-        key = (process.pid, process.command)
-        known = None if before is None else before.get(key)
+        known = before.get(_key(row.process))
         if known is not None:
-            lives[key] = _older(known, row)
+            yield _older(known, row)
             continue
         group = next((name for name in row.groups if name in vacant), None)
         if group is not None:
             vacant.remove(group)
-        rss = process.rss
-        lives[key] = Life(process, row.groups, second, rss, (rss,), 1, 1, group is not None)
-    return lives
+        rss = row.process.rss
+        yield Life(row.process, row.groups, second, rss, (rss,), 1, 1, group is not None)
+
+
+def _key(process: Process) -> tuple[int, str]:
+    """A PID under another command is another process."""
+    return process.pid, process.command
 
 
 def _older(life: Life, row: HostProcess) -> Life:

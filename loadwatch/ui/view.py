@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loadwatch.analysis.levels import level
@@ -36,19 +36,18 @@ LEVELS = {"fine": ("good", ""), "warning": ("warning", " ▲"), "bad": ("bad", "
 class View:
     """The `seconds` before second `end` (not included), `host` among those that are watched.
 
-    `step` is the step at its end, `processes` are those of `host` now.
+    `step` is the step at its end, `frames` the newest processes of every host.
     """
 
     history: History
     catalogue: Catalogue
-    lives: Lives
+    frames: Mapping[str, tuple[Life, ...]]
     status: RunStatus
     thresholds: Thresholds
     end: int
     seconds: int
     host: str
     step: Summary
-    processes: tuple[Life, ...]
 
     @classmethod
     def of(
@@ -57,9 +56,8 @@ class View:
     ) -> View:  # fmt: skip
         """What `window` shows of the run as it is."""
         end = history.length if window.end is None else window.end
-        return cls(history, catalogue, lives, status, thresholds, end,
-                   window.seconds(history.length), host, history.step_at(end - 1),
-                   lives.of(host))  # fmt: skip
+        return cls(history, catalogue, lives.frames(), status, thresholds, end,
+                   window.seconds(history.length), host, history.step_at(end - 1))  # fmt: skip
 
     def frozen(self) -> View:
         """The same, untouched by what the history takes from now on."""
@@ -73,7 +71,7 @@ class View:
 
     def showing(self, host: str) -> View:
         """The same stretch of another host."""
-        return replace(self, host=host, processes=self.lives.of(host))
+        return replace(self, host=host)
 
     def beside(self, place: int) -> View:
         """The same stretch of the host so many further on."""
@@ -86,6 +84,11 @@ class View:
     def host_status(self) -> HostStatus | None:
         """How the link to the host stands; None where no host is watched."""
         return next((status for status in self.status.hosts if status.host == self.host), None)
+
+    @property
+    def processes(self) -> tuple[Life, ...]:
+        """The newest processes of the host."""
+        return self.frames.get(self.host, ())
 
     def values(self, key: str, seconds: int | None = None) -> list[float]:
         """The last `seconds` of `key` (the whole stretch by default), NaN where unknown."""
@@ -136,7 +139,7 @@ class View:
         """Where to draw a chart of `width` × `height` cells, with the `names` of marks or not."""
         begin, boundaries, before = self.end - self.seconds, [], ""
         for step in self.history.steps:
-            if step.first > max(begin, 0) or (step.first and step.first == begin):
+            if step.first and step.first >= begin:
                 boundaries.append(Boundary(step.first, step.mark if step.mark != before else ""))
             before = step.mark
         return Frame(width, height, self.end, self.seconds, boundaries, names)

@@ -84,6 +84,9 @@ def dashboard(
         return run, app.return_code or 0
 
     run, crashed = asyncio.run(show())
+    if not run.began:
+        print("loadwatch: nothing was fired", file=sys.stderr)
+        return crashed
     print_result(run, as_json=False)
     return crashed or exit_code(run, interrupted=False, threshold_failed=False)
 

@@ -12,7 +12,7 @@ SIGNS = {
     "mark": ("✎", "mark"), "rate": ("±", "first"), "pause": ("■", "warning"),
     "resume": ("●", "good"), "start": ("●", "good"), "end": ("■", "quiet"),
     "gap": ("▲", "warning"), "host": ("◆", "fourth"), "worker": ("✗", "bad"),
-    "generator": ("▲", "warning"), "error": ("✗", "bad"), "answer": ("▲", "warning"),
+    "generator": ("▲", "warning"), "error": ("✗", "bad"), "answer": ("◇", "second"),
 }  # fmt: skip
 """What an event of each kind looks like; its kind stands beside in words."""
 

@@ -138,6 +138,8 @@ class Dashboard(Screen[None]):
         """Say in the bars how the run stands; they are never frozen."""
         view = self._live()
         self._header.tell(view, self._window)
+        if not view.end:
+            self._verdict.tell(view)  # what was tried before the first second
         self._scenarios.tell(view, self._chosen)
 
     def _live(self) -> View:
