@@ -30,7 +30,7 @@ def main() -> None:
     for name in parser.parse_args().names:
         with tempfile.TemporaryDirectory() as directory:
             session = str(Path(directory) / "demo.loadwatch")
-            in_terminal(
+            took = in_terminal(
                 [sys.executable, "-m", "loadwatch", "demo", "--session", session],
                 PICTURES[name],
                 typed=STORY,
@@ -41,6 +41,8 @@ def main() -> None:
                     "TEXTUAL_SCREENSHOT_FILENAME": f"{name}.svg",
                 },
             )
+        if took < SECONDS:
+            raise SystemExit(f"{name}: the demo ended after {took:.0f} s")
 
 
 if __name__ == "__main__":

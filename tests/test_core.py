@@ -16,6 +16,7 @@ from loadwatch.core.histogram import HIGHEST_SECONDS, Histogram, bounds, index_o
 from loadwatch.core.history import History
 from loadwatch.core.metric import LOAD_METRICS, Catalogue, Unit, format_value
 from loadwatch.core.plan import Group, Host
+from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Process, Reading
 from loadwatch.core.tick import Event, Tick
 from loadwatch.core.ticker import LARGEST_OTHERS, Ticker
@@ -213,6 +214,14 @@ def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
         (1, ""), (1, ""), (2, ""), (3, "gzip on"), (3, "gzip on"), (3, "gzip on"),
     ]  # fmt: skip
     assert [tick.rates["home"] for tick in steps] == [1, 1, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("over", "instant", "rate"),
+    [(0, 4.9, 8), (0, 5, 8), (2, 4.9, 4), (2, 5, 4), (2, 6, 6), (2, 7, 8), (2, 9, 8)],
+)
+def test_the_rates_of_a_turn_at_any_instant(over: float, instant: float, rate: float) -> None:
+    assert Turn(5, {"home": 4.0}, {"home": 8.0}, over).rates(instant) == {"home": rate}
 
 
 def test_a_ramp_is_one_step_and_what_follows_another() -> None:

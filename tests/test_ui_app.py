@@ -863,11 +863,8 @@ async def test_without_colour_the_theme_is_that_of_shades(monkeypatch: pytest.Mo
 async def test_t_chooses_a_theme() -> None:
     async with screen() as on:
         await on.press("t", *"loadwatch-light")
-        await on.until("loadwatch-light")
-        await on.pilot.pause(0.2)
-        await on.press("enter", "enter")
-        await on.pilot.pause()
-        assert on.app.theme == "loadwatch-light"
+        while on.app.theme != "loadwatch-light":  # as soon as the list has found it
+            await on.press("enter")
 
 
 async def test_themes_repaint_everything() -> None:

@@ -56,8 +56,8 @@ class Turn:
         return self.at + self.over
 
     def rates(self, instant: float) -> dict[str, float]:
-        """The rates at `instant`, which is not before `at`."""
-        if instant >= self.end:
+        """The rates at `instant`; before `at` they are those of `at`."""
+        if not self.over or instant >= self.end:
             return dict(self.after)
         return {
             name: Ramp(self.before.get(name, 0.0), self.over, rate).rate(instant - self.at)

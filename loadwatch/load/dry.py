@@ -42,8 +42,10 @@ def try_out(plan: Plan) -> tuple[Trial, ...]:
     seconds = min(job.timeout, PATIENCE)
     try:
         tls = tls_context(job)
-        with httpx.Client(verify=tls if tls is not None else False, timeout=seconds,
-                          http2=job.http2, proxy=job.proxy, trust_env=False) as client:  # fmt: skip
+        verify = False if tls is None else tls
+        with httpx.Client(
+            verify=verify, http2=job.http2, proxy=job.proxy, trust_env=False
+        ) as client:
             return tuple(_try(client, job, scenario, seconds) for scenario in job.scenarios)
     except (PlanError, ImportError):
         return ()  # the workers say it, and it ends the run
@@ -53,6 +55,7 @@ def _try(client: httpx.Client, job: Job, scenario: ScenarioJob, seconds: float) 
     begin = time.monotonic()
     own = scenario.headers
     request = build(job.url, scenario.path, own, job.keep_alive, scenario.method, scenario.body)
+    request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
     size, is_whole = 0, True
     try:
         response = client.send(request, stream=True)

@@ -14,6 +14,9 @@ T = TypeVar("T")
 REST = 0
 """The width of a field that takes what is left."""
 
+LEAST = 8
+"""Cells below which what is left is not worth it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[T]):
@@ -57,7 +60,11 @@ def line(
 def _fitting(fields: Sequence[Field[T]], width: int) -> Sequence[Field[T]]:
     """The first fields that `width` has room for: none is shown in part."""
     ends = accumulate((field.width + 1 for field in fields), initial=2)
-    return [field for field, end in zip(fields, ends, strict=False) if end + field.width <= width]
+    return [
+        field
+        for field, end in zip(fields, ends, strict=False)
+        if end + (field.width or LEAST) <= width
+    ]
 
 
 def sort(fields: Sequence[Field[T]], items: Sequence[T], by: int, reverse: bool) -> list[T]:
