@@ -15,10 +15,11 @@ DOCS = Path(__file__).parent.parent / "docs"
 PICTURES = {"screenshot-80x24": (80, 24), "screenshot": (160, 45), "screenshot-250x70": (250, 70)}
 
 STORY = (
+    (5.0, b"/"), (5.5, b"heywall\r"), (6.5, b"R"),
     (20.0, b"]"), (40.0, b"2"), (40.5, b"]]"), (60.0, b"]"), (75.0, b"m"), (75.5, b"rush hour\r"),
     (80.0, b"]"), (100.0, b"]"),
 )  # fmt: skip
-"""More of the home page, then of the wall, until the two workers do not keep up."""
+"""The site's own processes; more of the home page, then of the wall."""
 
 SECONDS = 120
 

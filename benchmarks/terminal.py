@@ -31,8 +31,9 @@ def in_terminal(
     colours = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     begin, seen, found, keys = time.monotonic(), b"", 0.0, list(typed)
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=colours, start_new_session=True
-    )
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=colours, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it hangs up when we are gone
+    )  # fmt: skip
     os.close(theirs)
     while process.poll() is None:
         if select.select([ours], [], [], 0.05)[0]:

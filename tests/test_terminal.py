@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -198,3 +199,19 @@ def test_a_public_target_is_not_fired_at_without_a_word(tmp_path: Path) -> None:
     assert code == 0
     assert "nothing was fired" in said
     assert not session.exists()
+
+
+def test_a_terminal_that_goes_takes_everything_with_it(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    with terminal(*LOADWATCH, "demo", "--session", str(session)) as shown:
+        shown.wait_for("● firing")
+        assert shown.process.pid is not None
+        below = children(shown.process.pid)
+        assert len(below) >= 5
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - a descriptor is wanted
+            os.dup2(nothing.fileno(), shown.process.child_fd)  # the window is closed
+        deadline = time.monotonic() + 20
+        while shown.process.isalive() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not shown.process.isalive()
+        assert all_gone(below)
