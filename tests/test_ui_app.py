@@ -16,7 +16,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
-from loadwatch.core.reading import HostStatus, Process
+from loadwatch.core.reading import HostState, HostStatus, Process
 from loadwatch.core.tick import HostProcess
 from loadwatch.ui.app import LoadwatchApp
 from loadwatch.ui.bars import Header
@@ -523,8 +523,10 @@ async def test_processes_are_sorted_grouped_and_followed_by_keys() -> None:
         assert "◆" not in on.text
 
 
-async def test_a_click_sorts_or_chooses() -> None:
-    async with screen(WIDE) as on:
+@pytest.mark.parametrize("state", ["live", "silent"])
+async def test_a_click_sorts_or_chooses(state: HostState) -> None:
+    """Also where a line above the table says that the link is not well."""
+    async with screen(WIDE, status=replace(RUNNING, hosts=(HostStatus("web", state),))) as on:
         pane = on.app.screen.query_exactly_one(ProcessesPane)
         top = next(at for at, line in enumerate(on.text.splitlines()) if "COMMAND" in line)
         head = on.text.splitlines()[top]

@@ -200,6 +200,16 @@ def test_pools_have_heads_with_their_sums() -> None:
     assert all("gunicorn" in line for line in lines[own + 1 : own + 6])
 
 
+def test_below_heads_the_choice_moves_too() -> None:
+    at, pane = seen(story(10)), ProcessesPane()
+    pane.action_group()
+    table(at, 40, pane)
+    pane.action_move(3)
+    rows = [line for line in table(at, 40, pane) if line.startswith("▸")]
+    assert len(rows) == 1
+    assert "gunicorn" in rows[0]
+
+
 def test_who_is_followed_stays_chosen_and_says_when_it_is_gone() -> None:
     pane = ProcessesPane()
     first = seen([processes(worker(1, 50, "a"), worker(2, 40, "b"))])

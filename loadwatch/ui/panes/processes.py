@@ -94,7 +94,7 @@ class ProcessesPane(HostPane):
         super().__init__(place)
         self.pattern = ""
         self._by, self._reverse, self._is_grouped = RSS, False, False
-        self._cursor = self._top = self._table_row = 0
+        self._cursor = self._top = self._height = 0
         self._shown: list[Life | _Pool] = []
         self._followed: tuple[int, str] | None = None
 
@@ -148,7 +148,7 @@ class ProcessesPane(HostPane):
     def on_click(self, event: events.Click) -> None:
         """A click into the head sorts, one on a process chooses it."""
         offset = event.get_content_offset(self)
-        row = offset.y - self._table_row if offset is not None else -1
+        row = offset.y - (len(self._rows) - self._height) if offset is not None else -1
         if offset is None or row < 0:
             return
         if row == 0:
@@ -194,13 +194,14 @@ class ProcessesPane(HostPane):
         charted = max(4, height * 2 // 5, spare) if groups and height >= 9 else 0
         series = [view.series(role, view.on_host(f"group.{name}.rss")) for name, role in groups]
         rows = chart.lines(view.frame(width, charted), Unit.BYTES, series) if charted else []
-        self._table_row = len(rows)
-        return rows + self._table(view, width, height - charted)
+        found = self._table(view, width, height - charted)
+        self._height = len(found)  # it stands at the bottom, whatever is above it
+        return rows + found
 
     def _table(self, view: View, width: int, height: int) -> list[Row]:
         self._shown = list(self._lines(view))
         keys = [_key(one) if isinstance(one, Life) else None for one in self._shown]
-        if self._followed in keys:
+        if self._followed is not None and self._followed in keys:
             self._cursor = keys.index(self._followed)
         room = max(height - 1, 1)
         self._cursor = min(self._cursor, max(len(self._shown) - 1, 0))
