@@ -235,3 +235,12 @@ def test_groups_are_charted_above_the_table() -> None:
     said = "  ".join(text_of(ProcessesPane().headline(grown)))
     assert "backends 1.1" in said
     assert "× 10" in said
+
+
+def test_room_that_the_filter_leaves_goes_to_the_chart() -> None:
+    at, pane = seen(story(60)), ProcessesPane()
+    before = table(at, 20, pane)
+    pane.filter("postgres")
+    after = table(at, 20, pane)
+    assert len(after) == len(before) == 20
+    assert "postgres" in after[-1]

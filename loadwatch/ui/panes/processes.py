@@ -190,7 +190,8 @@ class ProcessesPane(HostPane):
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:
         """The chart and the table."""
         groups = _groups(view)
-        spare = height - 1 - len(view.processes)
+        self._shown = list(self._lines(view))
+        spare = height - 1 - len(self._shown)
         charted = max(4, height * 2 // 5, spare) if groups and height >= 9 else 0
         series = [view.series(role, view.on_host(f"group.{name}.rss")) for name, role in groups]
         rows = chart.lines(view.frame(width, charted), Unit.BYTES, series) if charted else []
@@ -199,7 +200,6 @@ class ProcessesPane(HostPane):
         return rows + found
 
     def _table(self, view: View, width: int, height: int) -> list[Row]:
-        self._shown = list(self._lines(view))
         keys = [_key(one) if isinstance(one, Life) else None for one in self._shown]
         if self._followed is not None and self._followed in keys:
             self._cursor = keys.index(self._followed)
