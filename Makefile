@@ -39,6 +39,7 @@ bench: $(VENV)/.dev system
 	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.chart
 	$(BIN)/python -m benchmarks.recording
+	$(BIN)/python -m benchmarks.dashboard
 
 # The programs that the tests run for real: installed where that is possible, named where not.
 system:

@@ -11,20 +11,22 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadwatch import config
 from loadwatch.analysis.result import result
+from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.verdict import JUDGED_SECONDS
 from loadwatch.analysis.windows import Watcher
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus
+from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.plan import HIGHEST_RATE, Plan, Seconds, Stage
-from loadwatch.core.ramp import Turn
+from loadwatch.core.plan import HIGHEST_RATE, Plan
+from loadwatch.core.ramp import Turn, first_turn, steady
 from loadwatch.core.reading import HostStatus, Reading
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
@@ -46,20 +48,6 @@ GRACE = 0.3
 
 PATIENCE = 1.0
 """Seconds after its end that a second waits for a late worker."""
-
-
-def _steady(rates: Mapping[str, float], at: float) -> Turn:
-    """These rates from `at` on."""
-    return Turn(at, rates, rates)
-
-
-def _first_turn(plan: Plan) -> Turn:
-    """The rates that a plan begins with: its scenarios', or its first stage's."""
-    first = plan.stages[0] if plan.stages else Stage(Seconds(0))
-    rates = {scenario.name: scenario.rate * first.scale for scenario in plan.scenarios}
-    if first.ramp:
-        return Turn(0.0, dict.fromkeys(rates, 0.0), rates, first.duration)
-    return _steady(rates, 0.0)
 
 
 class Run:
@@ -92,11 +80,12 @@ class Run:
         self._wall = wall
         self._origin: float | None = None
         self._firing = True
-        self._turn = _first_turn(plan)
+        self._turn = first_turn(plan)
         self._closed = plan.load.connections is not None
         self._problem = ""
         self._unrecorded = ""
         self._deaths: list[str] = []
+        self._trials: tuple[Trial, ...] = ()
         self._health = Health(plan, workers_of(plan), Limits.here())
         self._ticker = Ticker(self._turn.after, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
@@ -113,16 +102,18 @@ class Run:
             session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
+        self.bus.subscribe(Sizes(self._turn.after, partial(self._event, "answer")).add)
 
-    async def start(self, hosts_first: bool = False) -> None:
+    async def start(self, hosts_first: bool = False, dry: bool = False) -> None:
         """Spawn the workers, start the monitors, begin firing.
 
         With `hosts_first` firing waits until every host is watched: HostError for the first one
-        that cannot be. Otherwise neither waits for the other.
+        that cannot be. Otherwise neither waits for the other. With `dry` a request of each scenario
+        is tried before.
         """
         self._loop = asyncio.get_running_loop()
         self._hosts.start()
-        await self._fleet.start()
+        await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
         self._origin = self._clock() + LEAD
@@ -139,6 +130,14 @@ class Run:
             self._staging = asyncio.create_task(self._follow_stages())
         self._ticking = asyncio.create_task(self._tick())
         self._ticking.add_done_callback(self._ticked_out)
+
+    async def _try_out(self) -> None:
+        """One request per scenario, in a thread: httpx takes its time to load."""
+        from loadwatch.load.dry import try_out
+
+        self._trials = await asyncio.to_thread(try_out, self._filled)
+        for trial in self._trials:
+            self._event("answer", f"{trial.scenario}, tried before the start: {trial.text}")
 
     def finish(self) -> None:
         """Stop firing now; open requests run out, then `wait` returns."""
@@ -302,6 +301,7 @@ class Run:
             warnings=self.warnings,
             problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
+            trials=self._trials,
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
@@ -324,7 +324,7 @@ class Run:
         if self._firing:
             self._firing = False
             now = self._clock()
-            self._turn = _steady(self._turn.rates(now), now)
+            self._turn = steady(self._turn.rates(now), now)
             self._send_rates()
             self._event("pause", "firing stopped")
 
@@ -360,7 +360,7 @@ class Run:
         """The first rates: a ramp goes up from what it finds."""
         turn = self._turn
         if turn.over:
-            self._turn = _steady(turn.before, turn.at)
+            self._turn = steady(turn.before, turn.at)
             self._send_rates()
             self._turn = turn
         self._send_rates()

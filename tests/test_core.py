@@ -216,12 +216,12 @@ def test_steps_open_at_the_next_whole_second_and_merge_within_one() -> None:
     assert [tick.rates["home"] for tick in steps] == [1, 1, 3, 3, 3, 3]
 
 
-def test_rates_are_known_before_the_instant_from_which_they_hold() -> None:
-    steady = Turn(5.0, {"home": 1.0}, {"home": 2.0})
-    ramp = Turn(5.0, {"home": 1.0}, {"home": 2.0}, over=10.0)
-    for instant, at_once, gradually in ((4.9, 2.0, 1.0), (5.0, 2.0, 1.0), (10.0, 2.0, 1.5)):
-        assert steady.rates(instant) == {"home": at_once}
-        assert ramp.rates(instant) == {"home": gradually}
+@pytest.mark.parametrize(
+    ("over", "instant", "rate"),
+    [(0, 4.9, 8), (0, 5, 8), (2, 4.9, 4), (2, 5, 4), (2, 6, 6), (2, 7, 8), (2, 9, 8)],
+)
+def test_the_rates_of_a_turn_at_any_instant(over: float, instant: float, rate: float) -> None:
+    assert Turn(5, {"home": 4.0}, {"home": 8.0}, over).rates(instant) == {"home": rate}
 
 
 def test_a_ramp_is_one_step_and_what_follows_another() -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.peers import nginx
 from loadwatch.core.history import History
+from loadwatch.core.reading import HostStatus
 from loadwatch.load.arrivals import Arrivals, poisson_phases
 from loadwatch.load.generator import OpenLoop
 from loadwatch.load.stream import Stream
+from loadwatch.ui.app import LoadwatchApp
+from loadwatch.watching import catalogue as run_catalogue
 from tests.sshd import require
 from tests.test_cli import children
 from tests.ticks import run
+from tests.ui_fakes import STATUS, FakeControls, told
 
 pytestmark = pytest.mark.soak
 
@@ -95,3 +101,24 @@ def test_eight_hours_of_ticks_fit_into_a_history() -> None:
 
 def rss_of_self() -> int:
     return rss(int(Path("/proc/self").resolve().name))
+
+
+async def test_eight_hours_on_the_screen_take_no_more_memory_than_their_numbers() -> None:
+    """A frame for every ten seconds, at the window of the whole run, two hosts, 200 processes."""
+    catalogue, hosts = run_catalogue(), ("web", "db")
+    status = replace(STATUS, hosts=tuple(HostStatus(name, "live") for name in hosts))
+    bus, history = told([])
+    app = LoadwatchApp(bus, history, FakeControls(status), catalogue)
+    rows: list[tuple[int, int]] = []
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press(*">>>>>")
+        for tick in run(8 * 3600, rates={"home": 3.0}, hosts=hosts, processes=100):
+            bus.publish(tick)
+            if tick.second % 10 == 0:
+                await pilot.pause()
+            if tick.second % 3600 == 3599:
+                gc.collect()
+                numbers = sum(len(history.stretch(key, 0, history.length)) for key in history.keys)
+                rows.append((rss_of_self(), 8 * numbers))
+    (first, first_numbers), (last, last_numbers) = rows[0], rows[-1]
+    assert last - first - (last_numbers - first_numbers) < 20 * MIB, rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -108,3 +110,108 @@ def test_a_plan_that_is_wrong_never_reaches_the_screen(tmp_path: Path) -> None:
     assert code == 2
     assert "lod: unknown key; did you mean `load`?" in said
     assert "\x1b" not in said
+
+
+def test_suspended_and_resumed(tmp_path: Path) -> None:
+    """Ctrl-Z gives the shell back, with nothing fired meanwhile; fg shows all again."""
+    session = tmp_path / "run.loadwatch"
+    with terminal("bash", "--norc", "-i", env={"PS1": "ready> "}) as shown:
+        shown.wait_for("ready> ")
+        shown.press(f"{' '.join(LOADWATCH)} demo --session {session}\r")
+        shown.wait_for("● firing")
+        shown.wait_for("step 1")
+        shown.press("\x1a")
+        shown.wait_for(lambda text: "Stopped" in text and "ready> " in text, 10)
+        assert b"\x1b[?1049l" in shown.raw  # the shell's screen, as it was
+        shown.press("echo $((6 * 7))\r")
+        shown.wait_for("42")
+        shown.press("fg\r")
+        shown.wait_for(lambda text: "■ PAUSED" in text and " Rate " in text, 10)
+        shown.press(" ")
+        shown.wait_for("● firing", 10)
+        shown.press("q")
+        shown.wait_for(lambda text: "requests completed" in text and "ready> " in text)
+        shown.press("exit\r")
+        shown.end()
+
+
+BROKEN = """
+import subprocess
+import sys
+from loadwatch.cli import main
+from loadwatch.ui.panes.rate import RatePane
+
+def draw(self, view, width, height):
+    password = "hunter2"
+    if view.end > 1:
+        raise ZeroDivisionError("a bug of ours")
+    return []
+
+RatePane.draw = draw
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_crash_restores_the_terminal_and_names_the_session(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    command = (sys.executable, "-c", BROKEN, "demo", "--session", str(session))
+    with terminal(*command, env={"COLUMNS": "160"}) as shown:
+        code, said = shown.end(30)
+    assert code == 1
+    assert "a bug of ours" in said
+    assert "hunter2" not in said.replace('password = "hunter2"', "")  # no local variables
+    left = said.rindex("\x1b[?1049l")  # the alternate screen
+    assert "\x1b[?25h" in said[said.rindex("\x1b[?25l") :]  # the cursor is back
+    assert "ZeroDivisionError" in said[left:]
+    assert str(session) in said[left:].replace("\r\n", "")
+    with open_session(session) as recorded:
+        assert len(list(recorded.ticks())) >= 1
+
+
+def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    """The wall without its cookie is a redirect to the login."""
+    site = (*LOADWATCH, "demo", "--site-only")
+    with subprocess.Popen(site, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
+        try:
+            assert serving.stdout is not None
+            url = serving.stdout.readline().decode().strip()
+            session = str(tmp_path / "run.loadwatch")
+            with terminal(*LOADWATCH, "watch", f"{url}/wall/42/", "--session", session) as shown:
+                shown.wait_for("redirects to /login/")
+                shown.wait_for("3xx")
+                assert "▲ wall-42: 302" in shown.text
+                shown.press("L")
+                shown.wait_for("tried before the start")
+                shown.press("q")
+                shown.end()
+        finally:
+            serving.terminate()
+
+
+def test_a_public_target_is_not_fired_at_without_a_word(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    public = "http://224.0.0.1:9"  # multicast: nobody could be reached by mistake
+    with terminal(*LOADWATCH, "watch", public, "--session", str(session)) as shown:
+        shown.wait_for("224.0.0.1 is a public address")
+        shown.press(" ")
+        shown.press("n")
+        code, said = shown.end()
+    assert code == 0
+    assert "nothing was fired" in said
+    assert not session.exists()
+
+
+def test_a_terminal_that_goes_takes_everything_with_it(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    with terminal(*LOADWATCH, "demo", "--session", str(session)) as shown:
+        shown.wait_for("● firing")
+        assert shown.process.pid is not None
+        below = children(shown.process.pid)
+        assert len(below) >= 5
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - a descriptor is wanted
+            os.dup2(nothing.fileno(), shown.process.child_fd)  # the window is closed
+        deadline = time.monotonic() + 20
+        while shown.process.isalive() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not shown.process.isalive()
+        assert all_gone(below)

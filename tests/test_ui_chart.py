@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadwatch.core.metric import Unit
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.chart import GUTTER, Frame, Series
+from loadwatch.ui.chart import GUTTER, Boundary, Frame, Series
 from loadwatch.ui.columns import stack
 from tests.ui_fakes import text_of
 
@@ -151,7 +151,7 @@ def test_elapsed_time_stands_below() -> None:
 
 
 def test_where_a_step_began_a_line_shows_through() -> None:
-    turned = Frame(GUTTER + 10, 4, 10, 10, turns=(4, 99, -5))
+    turned = Frame(GUTTER + 10, 4, 10, 10, [Boundary(4), Boundary(99), Boundary(-5)])
     rows = draw(chart.lines(turned, COUNT, [Series("first", [0.0] * 10)]))
     assert [row.index("┊") for row in rows[:-1]] == [4, 4]
     assert "┊" not in rows[-1]  # what is drawn is never hidden

@@ -7,29 +7,36 @@ from dataclasses import replace
 
 import pytest
 
+from loadwatch.analysis.thresholds import Thresholds, parse
 from loadwatch.core.histogram import index_of
-from loadwatch.core.reading import HostStatus, Process
-from loadwatch.core.tick import HostProcess, Tick
-from loadwatch.ui.canvas import Row, plain
-from loadwatch.ui.growth import Growth
-from loadwatch.ui.pane import Pane
+from loadwatch.core.plan import Plan, Target
+from loadwatch.core.reading import HostStatus
+from loadwatch.core.tick import Event, Tick
+from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.cpu import CpuPane
-from loadwatch.ui.panes.processes import ProcessesPane
+from loadwatch.ui.panes.disk import DiskPane
+from loadwatch.ui.panes.events import EventsPane
+from loadwatch.ui.panes.memory import MemoryPane
+from loadwatch.ui.panes.network import NetworkPane
 from loadwatch.ui.panes.rate import RatePane
 from loadwatch.ui.panes.response import ResponsePane
 from loadwatch.ui.panes.status import StatusPane
+from loadwatch.ui.panes.steps import StepsPane
 from loadwatch.ui.panes.swap import SwapPane
 from loadwatch.ui.view import View
-from tests.ui_fakes import MIB, STATUS, story, text_of, tick, told, view
+from loadwatch.ui.window import Window
+from tests.ui_fakes import CATALOGUE, STATUS, story, text_of, tick, told, view
+from tests.ui_fakes import seen as seen_after
 
-HOST_PANES = (CpuPane, ProcessesPane, SwapPane)
+HOST_PANES = [pane for pane in all_panes() if issubclass(pane, HostPane)]
+TABLES = (StepsPane, EventsPane)
 
 
 @pytest.fixture(scope="module")
 def grown() -> View:
     """Five minutes of a server that runs out of memory."""
-    return view(told(story(300)), seconds=300)
+    return seen_after(story(300), seconds=300)
 
 
 def title(pane: Pane, at: View) -> str:
@@ -41,13 +48,14 @@ def picture(pane: Pane, at: View, width: int = 78, height: int = 14) -> list[str
 
 
 def of(ticks: Iterable[Tick]) -> View:
-    return view(told(iter(ticks)))
+    return seen_after(ticks)
 
 
 def test_panes_are_found_by_looking() -> None:
     panes = all_panes()
     assert [pane.TITLE for pane in panes] == [
-        "Rate", "Status", "Response time", "CPU", "Processes", "Swap",
+        "Rate", "Status", "Response time", "CPU", "Processes", "Swap", "Memory", "Disk & pressure",
+        "Network", "Steps", "Event log",
     ]  # fmt: skip
     assert len({pane.JUMP for pane in panes}) == len(panes)
     assert all(pane.JUMP in pane.TITLE.upper() for pane in panes)
@@ -59,14 +67,14 @@ def test_every_pane_fills_its_room(pane: type[Pane], width: int, height: int, gr
     rows = picture(pane(), grown, width, height)
     assert len(rows) <= max(height, 3)
     assert all(len(row) <= width for row in rows)
-    if height > 10:
+    if height > 10 and pane not in TABLES:
         assert len(rows) == height
 
 
 @pytest.mark.parametrize("pane", all_panes(), ids=lambda pane: pane.TITLE)
 def test_every_pane_can_stand_an_empty_history(pane: type[Pane]) -> None:
     nothing = of([])
-    assert "–" in title(pane(), nothing)
+    assert pane in TABLES or "–" in title(pane(), nothing)
     pane().draw(nothing, 78, 14)
 
 
@@ -74,14 +82,14 @@ def test_rate_says_what_was_asked_and_what_came() -> None:
     values = {"load.offered": 50.0, "load.completed": 48.0, "load.goodput": 45.0}
     assert title(RatePane(), of([tick(0, values)])) == "offered 50/s  completed 48/s  goodput 45/s"
     dropping = of([tick(0, {**values, "load.dropped": 2.0})])
-    assert title(RatePane(), dropping).endswith("dropped 2/s")
+    assert title(RatePane(), dropping).endswith("dropped 2/s ✗")
 
 
 def test_status_counts_every_code_and_error_of_the_step() -> None:
     one = {"load.offered": 9.0, "load.status.2xx": 6.0, "load.status.200": 6.0}
     bad = {"load.status.5xx": 2.0, "load.status.503": 2.0, "load.errors.timeout": 1.0}
     seen = of([tick(0, one), tick(1, {**one, **bad})])
-    assert title(StatusPane(), seen) == "2xx 6/s  5xx 2/s  errors 1/s"
+    assert title(StatusPane(), seen) == "2xx 6/s  5xx 2/s ✗  errors 1/s ✗"
     legend = picture(StatusPane(), seen)[0]
     assert legend == "step 1  200 12  503 2  timeout 1"
 
@@ -141,98 +149,6 @@ def test_swap_goes_in_above_and_out_below(grown: View) -> None:
     assert "mem free 40 MiB" in title(SwapPane(), grown)
 
 
-# -- processes -----------------------------------------------------------------------------------
-
-
-def processes(*rows: Process, second: int = 0, groups: tuple[str, ...] = ()) -> Tick:
-    found = tuple(HostProcess("web", process, groups) for process in rows)
-    return tick(second, {"host.web.cpu.us": 1.0}, processes=found)
-
-
-def table(seen: View, height: int = 8) -> list[str]:
-    return picture(ProcessesPane(), seen, 78, height)
-
-
-def test_processes_by_rss() -> None:
-    small = Process(7, "root", 2 * MIB, 0.5, "S", "init")
-    large = Process(123456, "www-data", 300 * MIB, 120.0, "R", "gunicorn: worker [wall]")
-    head, *rows = table(of([processes(small, large)]))
-    assert head.split() == ["PID", "USER", "RSS", "GROWTH", "CPU", "COMMAND"]
-    assert [row.split() for row in rows] == [
-        ["123456", "www-data", "300", "MiB", "120", "%", "gunicorn:", "worker", "[wall]"],
-        ["7", "root", "2", "MiB", "0.5", "%", "init"],
-    ]
-    assert head.index("COMMAND") == rows[0].index("gunicorn")
-    assert head.index("RSS") + 3 == rows[0].index("MiB") + 3
-
-
-def test_growth_counts_from_the_first_sight() -> None:
-    def worker(rss: int, command: str = "a") -> Process:
-        return Process(7, "u", rss * MIB, 0, "S", command)
-
-    growth = Growth()
-    told_growth = []
-    for second, process in enumerate(
-        [worker(100), worker(130), worker(150), worker(90), worker(80, "b"), worker(85, "b")]
-    ):
-        growth.add(processes(process, second=second))
-        told_growth.append(growth.of("web", process) // MIB)
-    assert told_growth == [0, 30, 50, -10, 0, 5]  # another command is another process
-    seen = view(told(iter([processes(worker(85, "b"))])), growth=growth)
-    assert "+5 MiB" in table(seen)[1]
-    growth.add(processes(Process(8, "u", MIB, 0, "S", "c")))  # it went
-    growth.add(processes(worker(200, "b")))
-    assert growth.of("web", worker(200, "b")) == 0
-
-
-HOSTILE = [
-    "[@click=app.quit]x",
-    "[bold red]not bold[/]",
-    "\x1b[31mred\x1b]0;title\x07",
-    "line\nbreak\ttab",
-    "right\u202eleft",
-    "\ud800",
-    "コマンド漢字👩‍💻" * 9,
-    "=cmd|' /C calc'!A0",
-]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_process_name_is_only_text(name: str) -> None:
-    seen = of([processes(Process(1, name, MIB, 0.0, "S", name))])
-    pane = ProcessesPane()
-    rows = pane.draw(seen, 78, 8)
-    said = text_of(rows)[1]
-    assert said.isprintable()
-    assert plain(name)[:10] in said or "…" in said
-    assert cells(rows[1]) == 78
-
-
-def cells(row: Row) -> int:
-    from rich.cells import cell_len
-
-    return sum(cell_len(text) for text, _ in row)
-
-
-def test_the_table_scrolls_and_stops_at_its_ends() -> None:
-    many = [Process(n, "u", (100 - n) * MIB, 0, "S", f"p{n}") for n in range(1, 21)]
-    seen = of([processes(*many)])
-    pane = ProcessesPane()
-    pane._first_row = 5
-    assert picture(pane, seen, 78, 8)[1].split()[-1] == "p6"
-    pane._first_row = 500
-    assert picture(pane, seen, 78, 8)[-1].split()[-1] == "p20"
-    assert len(picture(pane, seen, 78, 8)) == 8
-
-
-def test_groups_are_charted_above_the_table(grown: View) -> None:
-    rows = picture(ProcessesPane(), grown)
-    assert "┤" in rows[0]
-    assert [row for row in rows if "COMMAND" in row]
-    assert "backends 1.1" in title(ProcessesPane(), grown)
-    assert "× 10" in title(ProcessesPane(), grown)
-
-
 # -- the link to the host ------------------------------------------------------------------------
 
 
@@ -258,7 +174,18 @@ def test_a_link_that_is_not_well_says_so(pane: type[Pane], state: str) -> None:
 
 def test_a_host_that_fell_silent_has_no_present_values() -> None:
     ticks = [tick(0, {"host.web.cpu.us": 50.0}), *(tick(at, {}) for at in range(1, 40))]
-    assert title(CpuPane(), of(ticks)).startswith("web  us –")
+    assert title(CpuPane(), of(ticks)).startswith("web  busy –  us –")
+
+
+@pytest.mark.parametrize(
+    ("pane", "key"), [(NetworkPane, "network.in"), (MemoryPane, "memory.free"), (DiskPane, "io.in")]
+)
+def test_a_host_without_such_data_says_so(pane: type[Pane], key: str) -> None:
+    silent = [tick(0, {"host.web.cpu.us": 50.0})]
+    assert picture(pane(), of(silent)) == [f"web tells nothing about its {pane.TITLE.casefold()}"]
+    assert "–" in title(pane(), of(silent))
+    told_something = [tick(0, {"host.web.cpu.us": 50.0, f"host.web.{key}": 0.0})]
+    assert "┤" in picture(pane(), of(told_something))[0]
 
 
 def test_another_host_has_its_own_numbers() -> None:
@@ -282,3 +209,85 @@ def test_a_frozen_view_does_not_move() -> None:
     assert history.length == 90  # collection goes on
     for pane, seen in before.items():
         assert (title(pane(), frozen), picture(pane(), frozen)) == seen
+
+
+# -- meaning -------------------------------------------------------------------------------------
+
+
+def limited(**rules: str) -> Thresholds:
+    """Thresholds as a plan would have them, `_` for `.` in their keys."""
+    named = {key.replace("_", "."): rule for key, rule in rules.items()}
+    return parse(Plan(Target("http://127.0.0.1"), thresholds=named), CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("offered", "shown"),
+    [(70.0, "offered 70/s"), (90.0, "offered 90/s ▲"), (101.0, "offered 101/s ✗")],
+)
+def test_a_threshold_of_the_plan_colours_the_newest_value(offered: float, shown: str) -> None:
+    thresholds = limited(load_offered="< 100/s")
+    found = seen_after([tick(0, {"load.offered": offered})], thresholds=thresholds)
+    row = RatePane().headline(found)[0]
+    assert text_of([row]) == [shown]
+    assert row[1][1] == {"▲": "warning", "✗": "bad"}.get(shown[-1], "")
+
+
+def test_a_threshold_colours_the_percentile_of_the_step() -> None:
+    counts = histogram([0.6] * 400)
+    slow = [tick(0, {}, histograms={("home", "response"): counts})]
+    thresholds = limited(load_response_p99="< 500ms")
+    said = title(ResponsePane(), seen_after(slow, thresholds=thresholds))
+    assert "p99 600 ms ✗" in said
+    assert "p50 600 ms  " in said
+
+
+def test_what_wants_cpu_and_swaps_is_told_by_a_sign(grown: View) -> None:
+    assert "busy 7" in title(CpuPane(), grown)
+    assert "▲" in title(CpuPane(), grown)
+    assert "MiB/s ✗" in title(SwapPane(), grown)
+    calm = of(story(30))
+    assert not set("▲✗") & set(title(CpuPane(), calm) + title(SwapPane(), calm))
+
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+def test_the_mark_is_named_where_it_was_set_and_drawn_through_all(grown: View) -> None:
+    rate = RatePane().draw(grown, 78, 14)
+    assert "10 backends" in "".join(text_of(rate)[:1])
+    for pane in (RatePane, StatusPane, ResponsePane, CpuPane, SwapPane):
+        rows = pane().draw(grown, 78, 14)
+        assert any("mark" in role.split() for row in rows for _, role in row), pane
+        columns = [at for line in text_of(rows) for at, sign in enumerate(line) if sign == "┊"]
+        assert len(set(columns)) == 4, pane  # four steps began after the first
+    assert "10 backends" not in "".join(picture(StatusPane(), grown))
+
+
+def test_a_boundary_shows_through_what_is_filled() -> None:
+    full = [replace(tick(at, {"load.status.2xx": 100.0}), step=1 + at // 30) for at in range(60)]
+    rows = StatusPane().draw(of(full), 70, 12)
+    assert any(role == "ground on good" and text == "┊" for row in rows for text, role in row)
+
+
+def test_looking_back_shows_what_was() -> None:
+    ticks = list(story(150))
+    then, now = view(told(iter(ticks[:60]))), view(told(iter(ticks)))
+    back = now.through(Window(60, end=60))
+    for pane in (RatePane, StatusPane, CpuPane):
+        assert picture(pane(), back) == picture(pane(), then)
+    assert title(RatePane(), back) == title(RatePane(), then)
+    assert back.step.step == 1
+    assert now.step.step == 3
+
+
+def test_the_event_log_has_the_newest_first() -> None:
+    ticks = [
+        tick(0, {}, events=(Event(0.2, "start", "firing"),)),
+        tick(1, {}, events=(Event(1.5, "gap", "silent [b]x", "web"), Event(1.9, "mark", "gzip"))),
+    ]
+    rows = picture(EventsPane(), of(ticks))
+    assert [row.split()[2:] for row in rows] == [
+        ["mark", "gzip"], ["gap", "web:", "silent", "[b]x"], ["start", "firing"],
+    ]  # fmt: skip
+    assert title(EventsPane(), of(ticks)) == "3 so far"
+    assert title(EventsPane(), of(ticks).through(Window(60, end=1))) == "1 so far"

@@ -71,7 +71,8 @@ def test_lines_break_at_gaps(
     ],
 )
 def test_the_usual_distance_tells_what_a_gap_is(seconds: list[int], gap: int) -> None:
-    assert scale.usual_gap(seconds) == gap
+    values = [1.0 if at in seconds else NAN for at in range(max(seconds, default=0) + 1)]
+    assert scale.usual_gap(values) == gap
 
 
 @given(

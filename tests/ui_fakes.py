@@ -10,9 +10,11 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from textual.app import App
 
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
@@ -24,8 +26,9 @@ from loadwatch.core.plan import Group, Host
 from loadwatch.core.reading import HostStatus, Process, Reading
 from loadwatch.core.tick import Tick
 from loadwatch.core.ticker import Ticker
-from loadwatch.ui.growth import Growth
-from loadwatch.ui.view import View
+from loadwatch.ui.lives import Lives
+from loadwatch.ui.view import NO_THRESHOLDS, View
+from loadwatch.ui.window import Window
 
 MIB = 1024**2
 
@@ -37,7 +40,14 @@ HOST_METRICS = (
     Metric("swap.used", Unit.BYTES, "Swap used"),
     Metric("swap.in", Unit.BYTES_PER_SECOND, "Swap in"),
     Metric("swap.out", Unit.BYTES_PER_SECOND, "Swap out"),
-    Metric("memory.free", Unit.BYTES, "Memory free"),
+    *(
+        Metric(f"memory.{name}", Unit.BYTES, name)
+        for name in ("free", "available", "cache", "buffers")
+    ),
+    *(Metric(f"network.{way}", Unit.BYTES_PER_SECOND, way) for way in ("in", "out")),
+    Metric("disk.busy", Unit.PERCENT, "Disk busy"),
+    *(Metric(f"psi.{name}", Unit.PERCENT, name) for name in ("memory.full", "io.some")),
+    *(Metric(f"io.{way}", Unit.BYTES_PER_SECOND, way) for way in ("in", "out")),
 )
 
 CATALOGUE = Catalogue(
@@ -180,6 +190,14 @@ def _read(
         "swap.in": swapping * 9 * MIB * chance.uniform(0.4, 1) if swapping else 0.0,
         "swap.out": swapping * 22 * MIB * chance.uniform(0.4, 1) if swapping else 0.0,
         "memory.free": max(40 * MIB, 900 * MIB - second * 4 * MIB),
+        "memory.available": max(90 * MIB, 1300 * MIB - second * 4 * MIB),
+        "memory.cache": max(80 * MIB, 420 * MIB - swapping * 500 * MIB), "memory.buffers": 30 * MIB,
+        "io.in": (0.2 + 10 * swapping) * MIB * chance.uniform(0.4, 1),
+        "network.in": (level + 1) * 30_000 * chance.uniform(0.8, 1),
+        "network.out": (level + 1) * 600_000 * chance.uniform(0.8, 1),
+        "disk.busy": min(100.0, 4 + 90 * swapping), "psi.io.some": min(100.0, 60 * swapping),
+        "psi.memory.full": min(100.0, 20 * swapping),
+        "io.out": (0.5 + 20 * swapping) * MIB * chance.uniform(0.4, 1),
     }  # fmt: skip
     ticker.reading(second, Reading(host, "vmstat", 0.0, values))
     workers = 5 if second < 120 else 10
@@ -188,10 +206,14 @@ def _read(
     ticker.reading(second, Reading(host, "top", 0.0, {}, processes))
 
 
-def told(ticks: Iterator[Tick], controls: FakeControls | None = None) -> tuple[TickBus, History]:
+def told(
+    ticks: Iterable[Tick], controls: FakeControls | None = None, lives: Lives | None = None
+) -> tuple[TickBus, History]:
     """A bus with a history that has taken `ticks`; the controls say what the last one did."""
     bus, history = TickBus(), History()
     bus.subscribe(history.add)
+    if lives is not None:
+        bus.subscribe(lives.add)
     for tick in ticks:
         bus.publish(tick)
         if controls is not None:
@@ -215,10 +237,17 @@ def tick(second: int, values: Mapping[str, float], **more: object) -> Tick:
     return Tick(second, 0.0, 1, "", {}, values, **more)  # type: ignore[arg-type]
 
 
+def seen(ticks: Iterable[Tick], **more: Any) -> View:
+    """What a pane would look at after `ticks`, with the lives of all processes."""
+    lives = Lives()
+    return view(told(ticks, lives=lives), lives=lives, **more)
+
+
 def view(
     bus_history: tuple[TickBus, History], *, status: RunStatus = STATUS, seconds: int = 60,
-    host: str = "web", growth: Growth | None = None,
+    host: str = "web", lives: Lives | None = None, thresholds: Thresholds = NO_THRESHOLDS,
 ) -> View:  # fmt: skip
     """What a pane would look at."""
     _, history = bus_history
-    return View.of(history, CATALOGUE, growth or Growth(), status, seconds=seconds, host=host)
+    return View.of(history, CATALOGUE, lives or Lives(), status, thresholds=thresholds,
+                   window=Window(seconds), host=host)  # fmt: skip

@@ -10,6 +10,15 @@ from loadwatch.core.reading import HostStatus
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What one request of a scenario came to before anything was measured, in a line for people."""
+
+    scenario: str
+    text: str
+    is_good: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
     """How a run stands right now.
 
@@ -17,6 +26,7 @@ class RunStatus:
     `connections` is set for a closed loop, which has no rates to turn. `max_rate` is the ceiling of
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
+    `trials` are what a request of each scenario came to before the first shot.
     """
 
     target: str
@@ -31,6 +41,7 @@ class RunStatus:
     warnings: tuple[str, ...] = ()
     problem: str = ""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
 
 
 class Controls(Protocol):

@@ -1,16 +1,17 @@
 """The ticks so far, by column: what charts, the verdict and a summary look back on.
 
 One array of floats per key (NaN where a second knows nothing), so that eight hours of 200 keys stay
-below 50 MB. Of process rows only the newest frame per host is kept.
+below 50 MB. Rows of processes are not kept.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import KeysView
 
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Event, HostProcess, Tick
+from loadwatch.core.tick import Event, Tick
 
 NAN = float("nan")
 
@@ -25,8 +26,6 @@ class History:
         self.step = Summary()
         self.steps: list[Summary] = []
         self.events: list[Event] = []
-        self.frames: dict[str, tuple[HostProcess, ...]] = {}
-        self.frame_seconds: dict[str, int] = {}
         self._columns: dict[str, array[float]] = {}
 
     def add(self, tick: Tick) -> None:
@@ -47,13 +46,11 @@ class History:
         self.step.add(tick)
         self.total.add(tick)
         self.events.extend(tick.events)
-        for host in {row.host for row in tick.processes}:
-            self.frames[host] = tuple(row for row in tick.processes if row.host == host)
-            self.frame_seconds[host] = tick.second
         self.length = tick.second + 1
         self.latest = tick
 
-    def keys(self) -> Iterable[str]:
+    @property
+    def keys(self) -> KeysView[str]:
         """Every key seen so far."""
         return self._columns.keys()
 
@@ -62,12 +59,19 @@ class History:
 
         Shorter while the run is; the last element belongs to second `length - 1`.
         """
-        begin = max(0, self.length - seconds)
+        return self.stretch(key, self.length - seconds, self.length)
+
+    def stretch(self, key: str, begin: int, end: int) -> list[float]:
+        """The values of `key` from second `begin` (0 at least) to `end` (not included)."""
+        begin, end = max(begin, 0), min(end, self.length)
         column = self._columns.get(key)
-        if column is None:
-            return [NAN] * (self.length - begin)
-        part = list(column[begin : self.length])
-        return part + [NAN] * (self.length - begin - len(part))
+        part = list(column[begin:end]) if column is not None and end > begin else []
+        return part + [NAN] * (end - begin - len(part))
+
+    def step_at(self, second: int) -> Summary:
+        """The step that `second` belongs to: the first one before it, the last one after."""
+        at = bisect_right(self.steps, second, key=lambda step: step.first)
+        return self.steps[max(at - 1, 0)] if self.steps else self.step
 
     def last(self, key: str, within: int = 1) -> float | None:
         """The newest known value of `key` among the last `within` seconds, else None."""

@@ -36,12 +36,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
     `verify` checks its certificate against the system's authorities, or those in the file `ca`.
+    `allow` names hosts on the open internet that may be fired at without a word.
     """
 
     url: str
     timeout: Seconds = Seconds(10)
     verify: bool = True
     ca: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +142,12 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     abort: bool = False
 
 
+class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dashboard: which panes, in which order (all where none is named)."""
+
+    panes: tuple[str, ...] = ()
+
+
 class Plan(
     msgspec.Struct,
     frozen=True,
@@ -154,3 +162,4 @@ class Plan(
     hosts: tuple[Host, ...] = ()
     stages: tuple[Stage, ...] = ()
     thresholds: dict[str, str | Threshold] = {}
+    ui: Ui = Ui()

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from loadwatch.core.plan import Plan, Seconds, Stage
+
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
@@ -54,11 +56,24 @@ class Turn:
         return self.at + self.over
 
     def rates(self, instant: float) -> dict[str, float]:
-        """The rates at `instant`; before `at` a ramp has those from which it goes, without one they
-        are those that are to come: a run is asked before its second 0 too."""
-        if instant >= self.end or not self.over:
+        """The rates at `instant`; before `at` they are those of `at`."""
+        if not self.over or instant >= self.end:
             return dict(self.after)
         return {
             name: Ramp(self.before.get(name, 0.0), self.over, rate).rate(instant - self.at)
             for name, rate in self.after.items()
         }
+
+
+def steady(rates: Mapping[str, float], at: float) -> Turn:
+    """These rates from `at` on."""
+    return Turn(at, rates, rates)
+
+
+def first_turn(plan: Plan) -> Turn:
+    """The rates that a plan begins with: its scenarios', or its first stage's."""
+    first = plan.stages[0] if plan.stages else Stage(Seconds(0))
+    rates = {scenario.name: scenario.rate * first.scale for scenario in plan.scenarios}
+    if first.ramp:
+        return Turn(0.0, dict.fromkeys(rates, 0.0), rates, first.duration)
+    return steady(rates, 0.0)

@@ -14,19 +14,9 @@ Kind = Literal["response", "service", "lag"]
 KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
-    "start",
-    "mark",
-    "rate",
-    "pause",
-    "resume",
-    "host",
-    "gap",
-    "worker",
-    "generator",
-    "recording",
-    "error",
-    "end",
-]
+    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "answer",
+    "recording", "error", "end",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

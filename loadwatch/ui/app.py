@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.traceback import Traceback
 from textual import work
@@ -12,18 +12,20 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import Controls
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue
-from loadwatch.core.tick import Tick
 from loadwatch.ui import chart
-from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.keys import quiet, shown
+from loadwatch.ui.pane import Pane
 from loadwatch.ui.screens.comparison import Comparing
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
-from loadwatch.ui.screens.prompt import Prompt, note
+from loadwatch.ui.themes import DARK, LIGHT, THEMES, colours
+from loadwatch.ui.view import NO_THRESHOLDS
 
 
 class LoadwatchApp(Comparing):
@@ -36,25 +38,38 @@ class LoadwatchApp(Comparing):
     CSS_PATH = "loadwatch.tcss"
     TITLE = "loadwatch"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "fire", "Stop/go", tooltip="Stop firing, or fire again"),
-        Binding("m", "mark", "Mark", tooltip="Note what follows, in a step of its own"),
-        Binding("e", "export", "CSV", tooltip="Write CSV files of the session so far"),
         Binding("ctrl+x", "stop", tooltip="Stop firing, from anywhere", show=False, priority=True),
+        quiet("t", "change_theme", "Choose a theme: dark, light, without colours"),
+        quiet("ctrl+z", "suspend", "Suspend loadwatch (fg resumes it); firing stops before"),
         Binding("question_mark", "help", "Help", key_display="?", tooltip="All keys"),
-        Binding("q", "quit", "Quit", tooltip="End the run"),
-        Binding("ctrl+c,ctrl+q", "quit", show=False, priority=True, system=True),
-    ]
+        shown("q", "quit", "Quit", "End the run"),
+        Binding("ctrl+c,ctrl+q", "quit", tooltip="End the run, from anywhere",
+                show=False, priority=True, system=True),
+    ]  # fmt: skip
 
     def __init__(
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,
         startup: Callable[[], Awaitable[None]] | None = None,
+        thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.failure: LoadwatchError | None = None
         self._bus = bus
         self._controls = controls
         self._startup = startup
-        self._dashboard = self.SCREEN(history, controls, catalogue)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[-1 if self.no_color else 0].name
+        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours of roles in a theme that has none of its own."""
+        return colours(DARK if self.current_theme.dark else LIGHT)
+
+    def notify(self, message: str, **more: Any) -> None:
+        """Say something, as it is; it takes the place of what was said before."""
+        self.clear_notifications()
+        super().notify(message, **{**more, "markup": False})
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard is the first thing to be seen."""
@@ -62,12 +77,8 @@ class LoadwatchApp(Comparing):
 
     def on_mount(self) -> None:
         """Listen from now on; start the run after the first frame."""
-        self._bus.subscribe(self._dashboard.growth.add)
-        self._bus.subscribe(self._hear)
+        self._bus.subscribe(self._dashboard.hear)
         self.call_after_refresh(self._begin)
-
-    def _hear(self, tick: Tick) -> None:
-        self._dashboard.post_message(TickArrived(tick.second))
 
     def _begin(self) -> None:
         self.run_worker(chart.prepare, thread=True)
@@ -93,32 +104,16 @@ class LoadwatchApp(Comparing):
             run = partial(self.run_action, key.binding.action, key.node)
             yield SystemCommand(key.tooltip, f"key {self.get_key_display(key.binding)}", run)
 
-    def action_fire(self) -> None:
-        """Stop firing, or fire again."""
-        (self._controls.pause if self._controls.status.firing else self._controls.resume)()
-        self._dashboard.tell()
-
     def action_stop(self) -> None:
         """Stop firing."""
         self._controls.pause()
         self._dashboard.tell()
 
-    @work
-    async def action_mark(self) -> None:
-        """Ask for a note on what follows."""
-        text = await self.push_screen_wait(Prompt("What follows? (a note on the timeline)", note))
-        if text is not None:
-            self._controls.mark(note(text))
-
-    @work(exclusive=True, group="export")
-    async def action_export(self) -> None:
-        """Write CSV files, while the run goes on."""
-        try:
-            self.notify(f"exported to {await self._controls.export()}", markup=False)
-        except LoadwatchError as failure:
-            self.notify(str(failure), severity="error", markup=False)
+    def action_suspend(self) -> None:
+        """Back to the shell. Nobody watches then: nothing is fired."""
+        self.action_stop()
+        self.action_suspend_process()
 
     def action_help(self) -> None:
         """Every key that does something now."""
-        keys = keys_of(self.screen)
-        self.push_screen(Help([(self.get_key_display(key.binding), key.tooltip) for key in keys]))
+        self.push_screen(Help(self.screen))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from textual import events
 from textual.geometry import Size
 
 from loadwatch.analysis.verdict import Verdict, judge
-from loadwatch.core.controls import RunStatus
+from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.reading import HostStatus
 from loadwatch.ui.canvas import Canvas, Row, crop, fit, length, plain, wrap
+from loadwatch.ui.messages import ScenarioChosen
 from loadwatch.ui.pane import STATES
 from loadwatch.ui.scale import clock
 from loadwatch.ui.view import View
+from loadwatch.ui.window import Window
 
 RECENT = 5
 """Seconds over which the achieved rate of a scenario is averaged."""
@@ -22,11 +26,17 @@ RECENT = 5
 SCENARIO_WIDTH = 58
 """Cells that a scenario's line needs at least."""
 
+BEHIND = 0.02
+"""Share of the asked-for rate that may be missing, besides what chance explains."""
+
 ROOMY = 100
 """Cells from which on there is room for the program's name."""
 
 VERDICT_ROWS = 2
 """Lines that a verdict may take; they stay, so that the panes do not jump."""
+
+TRIALS_SHOWN = 60
+"""Seconds for which it stays in sight that the trial before the start did not go well."""
 
 VERDICT_ROLES = {"not saturated": ("●", "good"), "unknown": ("?", "quiet")}
 
@@ -57,19 +67,23 @@ class Bar(Canvas):
 class Header(Bar):
     """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid."""
 
-    def tell(self, view: View, frozen: bool) -> None:
+    def tell(self, view: View, window: Window) -> None:
         """How the run stands now."""
         status = view.status
         width = self.room
-        hosts = _gather([_host(host) for host in status.hosts])
+        hosts = _gather([_host(host, view.host) for host in status.hosts])
         recording: Row = [("rec ", "bad"), (plain(PurePath(status.recording).name), "quiet")]
         rows = [
-            _spread(_run(view, width), _state(status, frozen, view.seconds), width),
+            _spread(_run(view, width), _state(status, window), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
         wrong = [f"result invalid: {reason}" for reason in status.reasons]
         for text in (*wrong, *([status.problem] if status.problem else [])):
-            rows += wrap([("▲ " + plain(text), "bad")], width)
+            rows += wrap([("✗ " + plain(text), "bad")], width)
+        for text in status.warnings:
+            rows += wrap([("▲ " + plain(text), "warning")], width)
+        if view.step.seconds and status.elapsed < TRIALS_SHOWN:
+            rows += [_trial(trial) for trial in status.trials if not trial.is_good]
         self.say(rows)
 
 
@@ -80,7 +94,8 @@ class VerdictBar(Bar):
         """The verdict on the step."""
         status = view.status
         if not view.step.seconds:
-            self.say([[("… connecting and starting", "quiet")]])
+            tried = [_trial(trial) for trial in status.trials]
+            self.say(tried or [[("… connecting and starting", "quiet")]])
             return
         if not status.firing:
             self.say([[("■ nothing is fired: space goes on", "warning")]])
@@ -103,14 +118,31 @@ class Scenarios(Bar):
     def tell(self, view: View, chosen: str) -> None:
         """The rates now, asked-for ones even before they take effect."""
         names = list(view.status.rates)
-        across = max(1, self.room // SCENARIO_WIDTH)
+        across, each = self._across
         cells = [_scenario(view, number, name, name == chosen) for number, name in enumerate(names)]
-        each = self.room // across
         rows = [
             [run for cell in cells[at : at + across] for run in _padded(cell, each)]
             for at in range(0, len(cells), across)
         ]
         self.say(rows)
+
+    @property
+    def _across(self) -> tuple[int, int]:
+        """How many scenarios stand side by side, and the cells of each."""
+        across = max(1, self.room // SCENARIO_WIDTH)
+        return across, self.room // across
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a scenario chooses it."""
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            across, each = self._across
+            self.post_message(ScenarioChosen(offset.y * across + offset.x // each + 1))
+
+
+def _trial(trial: Trial) -> Row:
+    sign, role = ("✓", "good") if trial.is_good else ("▲", "warning")
+    return [(f"{sign} {plain(trial.scenario)}: {plain(trial.text)}", role)]
 
 
 def _run(view: View, width: int) -> Row:
@@ -125,9 +157,11 @@ def _run(view: View, width: int) -> Row:
     return row
 
 
-def _state(status: RunStatus, frozen: bool, seconds: int) -> Row:
-    row: Row = [(" FROZEN ", "chosen"), ("  ", "")] if frozen else []
-    row += [(f"< {seconds // 60} min >  ", "quiet")]
+def _state(status: RunStatus, window: Window) -> Row:
+    row: Row = []
+    if window.end is not None:
+        row += [(f" FROZEN at {clock(window.end)} ", "chosen"), ("  ", "")]
+    row += [(f"< {window} >  ", "quiet")]
     if not status.elapsed:
         return [*row, ("◌ starting", "warning")]
     if not status.firing:
@@ -136,9 +170,12 @@ def _state(status: RunStatus, frozen: bool, seconds: int) -> Row:
     return [*row, (f"● firing{closed}", "good")]
 
 
-def _host(host: HostStatus) -> Row:
+def _host(host: HostStatus, shown: str) -> Row:
     sign, role = STATES[host.state]
-    return [(host.host + " ", ""), (f"{sign} {host.state}", role)]
+    return [
+        (host.host + " ", "strong" if host.host == shown else ""),
+        (f"{sign} {host.state}", role),
+    ]
 
 
 def _gather(parts: Sequence[Row]) -> Row:
@@ -150,19 +187,42 @@ def _gather(parts: Sequence[Row]) -> Row:
 
 def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
     asked = view.status.rates[name]
-    known = [
-        value
-        for value in view.values(f"scenario.{name}.completed", min(RECENT, view.step.seconds))
-        if value == value
-    ]
-    achieved = format_value(sum(known) / len(known) if known else None, Unit.PER_SECOND)
+    achieved = _achieved(view, name)
     row: Row = [
         ("▶ " if chosen else "  ", "good"), (str(number + 1), "strong"),
         (" " + fit(plain(name), 12), "strong" if chosen else ""),
     ]  # fmt: skip
     if view.status.connections is None:
-        row += [(" asked ", "quiet"), (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
-    return [*row, ("  completed ", "quiet"), (fit(achieved, 9, True), "first")]
+        latest = view.history.latest
+        is_pending = view.status.firing and latest is not None and latest.rates.get(name) != asked
+        way = ("→", "warning") if is_pending else (" ", "")
+        row += [(" asked ", "quiet"), way, (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
+    shown = fit(format_value(achieved, Unit.PER_SECOND), 9, True)
+    return [*row, ("  completed ", "quiet"), (shown, "first"), _held(view, asked, achieved)]
+
+
+def _achieved(view: View, name: str) -> float | None:
+    """The mean rate of answers over the last seconds of the step."""
+    seconds = min(RECENT, view.step.seconds)
+    known = [
+        value for value in view.values(f"scenario.{name}.completed", seconds) if value == value
+    ]
+    return sum(known) / len(known) if known else None
+
+
+def _held(view: View, asked: float, achieved: float | None) -> tuple[str, str]:
+    """Whether the server keeps up, by more than chance would explain, once there is enough to say.
+
+    Counts of independent arrivals vary by the root of their number (Poisson).
+    """
+    is_open = view.status.firing and view.status.connections is None
+    if not is_open or achieved is None or view.step.seconds <= RECENT or not asked:
+        return ("", "")
+    short = (asked - achieved) * RECENT
+    chance = 3 * math.sqrt(asked * RECENT)
+    if short > chance + BEHIND * asked * RECENT:
+        return (" ▲ behind", "warning")
+    return (" ✓ held", "good")
 
 
 def _advice(verdict: Verdict) -> tuple[str, str]:

@@ -31,7 +31,7 @@ Cells = list[list[Cell]]
 BLANK: Cell = (" ", "")
 
 ROLES = (
-    "quiet", "axis", "strong", "good", "warning", "bad", "chosen",
+    "quiet", "axis", "strong", "good", "warning", "bad", "chosen", "mark", "ground",
     "first", "second", "third", "fourth",
 )  # fmt: skip
 """Every role has a component class of its name; no role is the widget's own colour."""

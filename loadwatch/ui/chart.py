@@ -18,7 +18,7 @@ from typing import Any
 
 from loadwatch.core.metric import Unit
 from loadwatch.ui import scale
-from loadwatch.ui.canvas import BLANK, Cell, Cells, Row, compress, fit
+from loadwatch.ui.canvas import BLANK, Cell, Cells, Row, compress, fit, plain
 from loadwatch.ui.columns import stack
 
 GUTTER = 10
@@ -36,8 +36,11 @@ LABELS_APART = 11
 ZERO_LINE: Cell = ("─", "axis")
 """Between what rises and what hangs, where there is a row to spare."""
 
-TURN: Cell = ("┊", "axis")
+BOUNDARY = "┊"
 """Where a step began."""
+
+FULL = "█"
+"""A cell in which a boundary shows through."""
 
 ESCAPE = re.compile(r"\x1b\[([\d;]*)m")
 """A change of colour in what plotext builds."""
@@ -47,17 +50,26 @@ FOREGROUND = "38;5;"
 
 
 @dataclass(frozen=True, slots=True)
+class Boundary:
+    """The second at which a step began, and the user's mark where it began with one."""
+
+    second: int
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Where a chart is drawn: cells with gutter and time axis, and the stretch of the run.
 
-    `turns` are the seconds at which a step began.
+    `boundaries` are drawn through; their marks are written out where the chart `names` them.
     """
 
     width: int
     height: int
     end: int
     seconds: int
-    turns: Sequence[int] = ()
+    boundaries: Sequence[Boundary] = ()
+    names: bool = False
 
     @property
     def rows(self) -> int:
@@ -194,13 +206,11 @@ def _rows_below(rows: int, up: float, down: float) -> int:
 
 
 def _assemble(frame: Frame, cells: Cells, labels: Mapping[int, str]) -> list[Row]:
-    """Gutter, drawing and time axis; where a step began, a dotted line shows through."""
+    """Gutter, drawing and time axis, and the boundaries of steps through the drawing."""
     span = frame.span()
-    for second in frame.turns:
-        if 0 <= (column := span.column(second)) < span.columns:
-            for row in cells:
-                if row[column] is BLANK:
-                    row[column] = TURN
+    for boundary in frame.boundaries:
+        if 0 <= (column := span.column(boundary.second)) < span.columns:
+            _draw_boundary(cells, column, boundary.mark, frame.names)
     rows: list[Row] = []
     for number, row in enumerate(cells):
         sign = "┤" if number in labels else "│"
@@ -209,6 +219,21 @@ def _assemble(frame: Frame, cells: Cells, labels: Mapping[int, str]) -> list[Row
     if frame.height > 1:
         rows.append([(_time_axis(span), "quiet")])
     return rows
+
+
+def _draw_boundary(cells: Cells, column: int, mark: str, names: bool) -> None:
+    """A dotted line, in the colour of marks where it is one; its text beside it where it fits."""
+    own = "mark" if mark else "axis"
+    for row in cells:
+        sign, role = row[column]
+        if row[column] is BLANK:
+            row[column] = (BOUNDARY, own)
+        elif sign == FULL and " " not in role:
+            row[column] = (BOUNDARY, f"ground on {role}")
+    text = f" {plain(mark)} " if names and mark else ""
+    room = cells[0][column + 1 : column + 1 + len(text)]
+    if text and len(room) == len(text) and all(cell is BLANK for cell in room):
+        cells[0][column + 1 : column + 1 + len(text)] = [(sign, "mark") for sign in text]
 
 
 def _time_axis(span: scale.Span) -> str:

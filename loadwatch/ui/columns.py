@@ -79,3 +79,22 @@ def _hung(ends: Sequence[int], layers: Sequence[Layer], row: int) -> Cell:
     near, _, far = role.partition(" on ")
     rest = BLOCKS[8 - BLOCKS.index(block)]
     return (rest, f"{far} on {near}") if far else (rest, f"{near} reverse")
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """`values` in at most `width` columns, from the least to the largest, the last one the newest.
+
+    What changes by less than a twentieth is level.
+    """
+    if not values:
+        return ""
+    points = (
+        [values[at * len(values) // width] for at in range(width)]
+        if len(values) > width
+        else values
+    )
+    low, high = min(values), max(values)
+    span = max(high - low, abs(high) / 20) or 1.0
+    return "".join(
+        BLOCKS[1 + round((value - low) / span * 6)] for value in [*points[:-1], values[-1]]
+    )

@@ -19,3 +19,10 @@ class TickArrived(Message):
     def can_replace(self, message: Message) -> bool:
         """Whether `message` is of no interest any more."""
         return isinstance(message, TickArrived)
+
+
+@dataclass
+class ScenarioChosen(Message):
+    """The user clicked on scenario `number` (from 1 on)."""
+
+    number: int

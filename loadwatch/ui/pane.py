@@ -5,10 +5,12 @@ A pane is one file in `panes/` with one subclass of `Pane`; nothing else has to 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding
 
 from loadwatch.ui.canvas import Canvas, Row, length, plain, wrap
 from loadwatch.ui.view import View
@@ -24,20 +26,30 @@ BORDER = 6
 
 
 class Pane(Canvas, can_focus=True):
-    """Draws itself from a view, only while it is displayed and only when the view changed."""
+    """Draws itself from a view, only while it is displayed and only when the view changed.
+
+    `place` is how far from the chosen host its host is: 0 is the chosen one.
+    """
 
     TITLE: ClassVar[str]
     JUMP: ClassVar[str]
     """The key that goes there: a letter of the title."""
     ORDER: ClassVar[int]
+    """Its rank: the first ones are shown where room is short."""
     SIDE: ClassVar[Literal["load", "server"]]
-    LOOK: ClassVar[str] = "pane"
-    """Its classes in `loadwatch.tcss`."""
+    WEIGHT: ClassVar[float] = 1.0
+    """Its share of a column's height."""
 
-    def __init__(self) -> None:
-        super().__init__(classes=self.LOOK)
+    def __init__(self, place: int = 0) -> None:
+        super().__init__(classes="pane")
+        self.place = place
         self._view: View | None = None
         self._said = Text()
+
+    @classmethod
+    def word(cls) -> str:
+        """What a plan calls it: the name of its file."""
+        return cls.__module__.rpartition(".")[2]
 
     def headline(self, view: View) -> list[Row]:
         """The newest numbers, behind the title; the first ones stay where room is short."""
@@ -49,7 +61,7 @@ class Pane(Canvas, can_focus=True):
 
     def look(self, view: View) -> None:
         """Show `view` from now on."""
-        self._view = view
+        self._view = view.beside(self.place)
         self.redraw()
 
     def redraw(self) -> None:
@@ -71,6 +83,19 @@ class Pane(Canvas, can_focus=True):
     def on_show(self, event: events.Show) -> None:
         """What happened while it was hidden was not drawn."""
         self.call_later(self.redraw)
+
+    def on_focus(self) -> None:
+        """Its own keys stand in its lower edge."""
+        self.border_subtitle = Text("  ".join(f"{key} {name}" for key, name in self._own_keys()))
+
+    def on_blur(self) -> None:
+        """They work no more."""
+        self.border_subtitle = ""
+
+    def _own_keys(self) -> Iterator[tuple[str, str]]:
+        for binding in type(self).BINDINGS:
+            if isinstance(binding, Binding) and binding.description:
+                yield self.app.get_key_display(binding), binding.description
 
     def notify_style_update(self) -> None:
         """The colours of the title change too."""
@@ -96,6 +121,8 @@ class HostPane(Pane):
     """A pane about the shown host: says how to watch one, or how its link stands."""
 
     SIDE = "server"
+    NEEDS: ClassVar[str] = ""
+    """The beginning of the host's keys without which there is nothing to draw."""
 
     def draw(self, view: View, width: int, height: int) -> list[Row]:
         """The state of the link where it is not well, and the host's picture where there is one."""
@@ -109,8 +136,13 @@ class HostPane(Pane):
             sign, role = STATES[status.state]
             text = f"{sign} {status.host} {status.state}"
             said = notice(f"{text}: {status.detail}" if status.detail else text, role, width)
-        if not view.keys_below(view.on_host("")) or height <= len(said):
+        if height <= len(said) or not view.keys_below(view.on_host("")):
             return said[:height]
+        if not view.keys_below(view.on_host(self.NEEDS)):
+            what = self.TITLE.casefold()
+            return (said + notice(f"{view.host} tells nothing about its {what}", "quiet", width))[
+                :height
+            ]
         return said + self.draw_host(view, width, height - len(said))
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from loadwatch.core.metric import Unit, format_value
 
@@ -48,20 +48,23 @@ class Span:
         newest = (self.end - 1) * self.columns // self.seconds
         return second * self.columns // self.seconds - newest + self.columns - 1
 
-    def place(self, values: Sequence[float]) -> list[tuple[int, int, float]]:
-        """(second, column, value) of what is known; the last value is that of second `end - 1`."""
-        first, offset = self.end - len(values), self.column(0)
-        return [
-            (second, second * self.columns // self.seconds + offset, value)
-            for second, value in enumerate(values, start=first)
-            if value == value
-        ]
+    def cut(self, values: Sequence[float]) -> Iterator[tuple[int, int, Sequence[float]]]:
+        """(column, first second, its values) of every column that `values` reach.
+
+        The last value is that of second `end - 1`.
+        """
+        start, offset = self.end - len(values), self.column(0)
+        for column in range(max(self.column(start), 0), self.columns):
+            first, after = (-(-at * self.seconds // self.columns) for at in
+                            (column - offset, column - offset + 1))  # fmt: skip
+            yield column, max(first, start), values[max(first - start, 0) : max(after - start, 0)]
 
 
-def usual_gap(seconds: Sequence[int]) -> int:
+def usual_gap(values: Sequence[float]) -> int:
     """How long a silence (seconds) is still no gap: 2 × the usual distance between readings + 1."""
-    recent = seconds[-USUAL_GAPS:]
-    distances = [late - early for early, late in pairwise(recent)]
+    known = (at for at in reversed(range(len(values))) if values[at] == values[at])
+    recent = list(islice(known, USUAL_GAPS))
+    distances = [late - early for late, early in pairwise(recent)]
     return 2 * max(1, statistics.median_low(distances)) + 1 if distances else 3
 
 
@@ -71,20 +74,20 @@ def runs(values: Sequence[float], span: Span, max_gap: int | None = None) -> lis
     A gap within one column cannot be seen. By default the usual distance between the readings
     tells what a gap is.
     """
-    known = span.place(values)
-    longest = usual_gap([second for second, _, _ in known]) if max_gap is None else max_gap
+    longest = usual_gap(values) if max_gap is None else max_gap
     found: list[list[Point]] = []
     before = -math.inf
-    for second, column, value in known:
-        if column < 0:
+    for column, start, stretch in span.cut(values):
+        known = [value for value in stretch if value == value]
+        if not known:
             continue
-        if found and found[-1][-1][0] == column:
-            found[-1][-1] = (column, max(found[-1][-1][1], value))
-        elif second - before > longest:
-            found.append([(column, value)])
-        else:
-            found[-1].append((column, value))
-        before = second
+        first = start + next(at for at, value in enumerate(stretch) if value == value)
+        if first - before > longest:
+            found.append([])
+        found[-1].append((column, max(known)))
+        before = next(
+            start + at for at in reversed(range(len(stretch))) if stretch[at] == stretch[at]
+        )
     return found
 
 
@@ -104,11 +107,6 @@ def stairs(line: Sequence[Point]) -> list[Point]:
     for (_, before), (column, value) in pairwise(line):
         found += [(column, before), (column, value)] if value != before else [(column, value)]
     return found
-
-
-def largest(series: Iterable[Sequence[float]]) -> float:
-    """The largest known value in any of `series`; 0 where nothing is known."""
-    return max((value for values in series for value in values if value == value), default=0.0)
 
 
 def ceiling(value: float, unit: Unit) -> float:

@@ -4,69 +4,96 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from loadwatch.analysis.levels import level
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.controls import RunStatus
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import HostProcess
-from loadwatch.ui.chart import Frame, Series
-from loadwatch.ui.growth import Growth
+from loadwatch.ui.canvas import Row
+from loadwatch.ui.chart import Boundary, Frame, Series
+from loadwatch.ui.lives import Life, Lives
+from loadwatch.ui.window import Window
+
+NO_THRESHOLDS = Thresholds(())
+
+NOW = Window()
 
 SILENCE = 10
 """Seconds after which the newest reading of a host is not shown as a present value any more."""
+
+
+LEVELS = {"fine": ("good", ""), "warning": ("warning", " ▲"), "bad": ("bad", " ✗")}
+"""How a value is shown that means something: its role, and a sign for those who see no colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """The `seconds` before second `end` (not included), `host` among those that are watched.
 
-    `step` is the step of the moment, `processes` the newest frame of `host`.
+    `step` is the step at its end, `frames` the newest processes of every host.
     """
 
     history: History
     catalogue: Catalogue
-    growth: Growth
+    frames: Mapping[str, tuple[Life, ...]]
     status: RunStatus
+    thresholds: Thresholds
     end: int
     seconds: int
     host: str
     step: Summary
-    processes: tuple[HostProcess, ...]
 
     @classmethod
     def of(
-        cls, history: History, catalogue: Catalogue, growth: Growth, status: RunStatus, *,
-        seconds: int, host: str,
+        cls, history: History, catalogue: Catalogue, lives: Lives, status: RunStatus, *,
+        thresholds: Thresholds = NO_THRESHOLDS, window: Window = NOW, host: str = "",
     ) -> View:  # fmt: skip
-        """The newest stretch."""
-        processes = history.frames.get(host, ())
-        return cls(history, catalogue, growth, status, history.length, seconds, host,
-                   history.step, processes)  # fmt: skip
+        """What `window` shows of the run as it is."""
+        end = history.length if window.end is None else window.end
+        return cls(history, catalogue, lives.frames(), status, thresholds, end,
+                   window.seconds(history.length), host, history.step_at(end - 1))  # fmt: skip
 
     def frozen(self) -> View:
         """The same, untouched by what the history takes from now on."""
         return replace(self, step=copy.deepcopy(self.step))
 
+    def through(self, window: Window) -> View:
+        """The same run through another window."""
+        end = self.end if window.end is None else window.end
+        step = self.step if end == self.end else self.history.step_at(end - 1)
+        return replace(self, end=end, seconds=window.seconds(self.history.length), step=step)
+
     def showing(self, host: str) -> View:
         """The same stretch of another host."""
-        return replace(self, host=host, processes=self.history.frames.get(host, ()))
+        return replace(self, host=host)
+
+    def beside(self, place: int) -> View:
+        """The same stretch of the host so many further on."""
+        names = [status.host for status in self.status.hosts]
+        if not place or self.host not in names:
+            return self
+        return self.showing(names[(names.index(self.host) + place) % len(names)])
 
     @property
     def host_status(self) -> HostStatus | None:
         """How the link to the host stands; None where no host is watched."""
         return next((status for status in self.status.hosts if status.host == self.host), None)
 
+    @property
+    def processes(self) -> tuple[Life, ...]:
+        """The newest processes of the host."""
+        return self.frames.get(self.host, ())
+
     def values(self, key: str, seconds: int | None = None) -> list[float]:
         """The last `seconds` of `key` (the whole stretch by default), NaN where unknown."""
         wanted = self.seconds if seconds is None else seconds
-        later = self.history.length - self.end
-        found = self.history.series(key, wanted + later)
-        found = found[: len(found) - later]
+        found = self.history.stretch(key, self.end - wanted, self.end)
         return [math.nan] * (wanted - len(found)) + found
 
     def last(self, key: str, within: int = 1) -> float | None:
@@ -75,8 +102,9 @@ class View:
         return known[-1] if known else None
 
     def text(self, key: str, within: int = 1) -> str:
-        """The same for people, with its unit."""
-        return format_value(self.last(key, within), self.unit(key))
+        """The same for people, with its unit; `–` if unknown."""
+        value = self.last(key, within)
+        return "–" if value is None else format_value(value, self.unit(key))
 
     def unit(self, key: str) -> Unit:
         """The unit of `key`."""
@@ -84,7 +112,11 @@ class View:
 
     def keys_below(self, prefix: str) -> list[str]:
         """Every key seen so far that starts with `prefix`."""
-        return [key for key in iter(self.history.keys()) if key.startswith(prefix)]
+        return [key for key in self.history.keys if key.startswith(prefix)]
+
+    def knows(self, key: str) -> bool:
+        """Whether there was ever a value of `key`."""
+        return key in self.history.keys
 
     def on_host(self, key: str) -> str:
         """The full key of a metric of the host."""
@@ -103,10 +135,29 @@ class View:
         columns = [self.values(key) for key in keys]
         return Series(role, [_sum(values) for values in zip(*columns, strict=True)])
 
-    def frame(self, width: int, height: int) -> Frame:
-        """Where to draw a chart of `width` × `height` cells."""
-        turns = [step.first for step in self.history.steps if 0 < step.first < self.end]
-        return Frame(width, height, self.end, self.seconds, turns)
+    def frame(self, width: int, height: int, names: bool = False) -> Frame:
+        """Where to draw a chart of `width` × `height` cells, with the `names` of marks or not."""
+        begin, boundaries, before = self.end - self.seconds, [], ""
+        for step in self.history.steps:
+            if step.first and step.first >= begin:
+                boundaries.append(Boundary(step.first, step.mark if step.mark != before else ""))
+            before = step.mark
+        return Frame(width, height, self.end, self.seconds, boundaries, names)
+
+    def meaning(self, key: str, value: float | None) -> tuple[str, str]:
+        """The role and the sign of a value of `key`: what it means; both empty if nothing."""
+        found = None if value is None else level(self.thresholds, key, value)
+        return LEVELS[found] if found else ("", "")
+
+    def item(self, name: str, key: str, role: str, within: int = 1) -> Row:
+        """A number of a title: `name` in its line's colour, the newest value by its meaning."""
+        value = self.last(key, within)
+        meaning, sign = self.meaning(key, value)
+        return [(name, role), (f" {self.text(key, within)}{sign}", meaning if sign else "")]
+
+    def host_item(self, name: str, key: str, role: str) -> Row:
+        """The same of the host; `–` after a silence."""
+        return self.item(name, self.on_host(key), role, SILENCE)
 
 
 def _sum(values: Sequence[float]) -> float:

@@ -30,6 +30,7 @@ def add(verbs: Any) -> None:
         "--summary", type=Path, metavar="FILE", default=Path(summary) if summary else None,
         help="the result as Markdown too, appended; default: $GITHUB_STEP_SUMMARY where it is set",
     )  # fmt: skip
+    command.add_argument("--dry-run", action="store_true", help="try a request per scenario before")
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
@@ -48,7 +49,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
 
     async def headless() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), secrets, duration)
-        return run, await _headless(run)
+        return run, await _headless(run, arguments.dry_run)
 
     run, interrupted = asyncio.run(headless())
     if not run.began:
@@ -82,7 +83,7 @@ def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
     return code
 
 
-async def _headless(run: Run) -> bool:
+async def _headless(run: Run, dry: bool) -> bool:
     """The run from start to end with a line per second; True if the user ended it early."""
     from loadwatch.console import Narrator
 
@@ -99,7 +100,7 @@ async def _headless(run: Run) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
-    waiting = asyncio.ensure_future(run.start(hosts_first=True))
+    waiting = asyncio.ensure_future(run.start(hosts_first=True, dry=dry))
     try:
         await waiting
         waiting = asyncio.ensure_future(run.wait())

@@ -29,6 +29,8 @@ def add(verbs: Any) -> None:
     command.add_argument(
         "--follow", action="store_true", help="PLAN is a session that another process records"
     )
+    command.add_argument("--no-dry-run", action="store_true", help="do not try a request before")
+    command.add_argument("--yes", action="store_true", help="fire at a public host unasked")
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
@@ -39,22 +41,46 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         return replay(resolve(arguments.plan), follow=True)
     plan = plan_of(arguments)
     secrets = secrets_of(plan, arguments.ask_password)
-    return dashboard(plan, session_path(arguments, plan), secrets, arguments.duration)
+    return dashboard(
+        plan, session_path(arguments, plan), secrets, arguments.duration,
+        dry=not arguments.no_dry_run, is_sure=arguments.yes,
+    )  # fmt: skip
 
 
-def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None) -> int:
-    """Show the plan's run until the user leaves; returns the exit code."""
+def dashboard(
+    plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None,
+    dry: bool = True, is_sure: bool = False,
+) -> int:  # fmt: skip
+    """Show the plan's run until the user leaves; returns the exit code.
+
+    Before the first shot a request per scenario is tried (`dry`), and who is not `is_sure` is asked
+    about a public target.
+    """
     from loadwatch.core.errors import PlanError
     from loadwatch.run import Run
     from loadwatch.ui.app import LoadwatchApp
+    from loadwatch.ui.panes import named_panes
+    from loadwatch.ui.screens.confirm import Confirm
 
+    panes = named_panes(plan.ui.panes)
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch run` does without")
 
     async def show() -> tuple[Run, int]:
         run = Run(plan, session, secrets, duration, endless=True)
+
+        async def begin() -> None:
+            question = "" if is_sure else await _doubt(plan)
+            if question and not await app.push_screen_wait(Confirm(question)):
+                app.exit()
+                return
+            await run.start(dry=dry)
+
         try:
-            app = LoadwatchApp(run.bus, run.history, run, run.catalogue, startup=run.start)
+            app = LoadwatchApp(
+                run.bus, run.history, run, run.catalogue,
+                startup=begin, thresholds=run.thresholds, panes=panes,
+            )  # fmt: skip
             app.compare = comparing(session)
             _end_on_signals(app.exit)
             await app.run_async()
@@ -67,8 +93,19 @@ def dashboard(plan: Plan, session: Path, secrets: Mapping[str, str], duration: f
         return run, app.return_code or 0
 
     run, crashed = asyncio.run(show())
+    if not run.began:
+        print("loadwatch: nothing was fired", file=sys.stderr)
+        return crashed
     print_result(run, as_json=False)
     return crashed or exit_code(run, interrupted=False)
+
+
+async def _doubt(plan: Plan) -> str:
+    """What to ask before firing at this target; empty where nothing needs a word."""
+    from loadwatch.load.reach import public_address
+
+    address = await public_address(plan.target)
+    return f"Fire at {plan.target.url}? {address} is a public address." if address else ""
 
 
 def _end_on_signals(end: Callable[[], Any]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from loadwatch.core.metric import Unit
+from loadwatch.core.metric import Unit, format_value
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
 from loadwatch.ui.chart import Series
-from loadwatch.ui.pane import HostPane, named
+from loadwatch.ui.pane import HostPane
 from loadwatch.ui.view import SILENCE, View
 
 STATES = (("us", "first"), ("sy", "second"), ("wa", "warning"), ("st", "bad"))
@@ -22,13 +22,26 @@ class CpuPane(HostPane):
 
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""
+        parts = [view.last(view.on_host(f"cpu.{name}"), SILENCE) for name in ("us", "sy", "st")]
+        busy = sum(part or 0 for part in parts) if parts[0] is not None else None
+        running, count = (view.last(view.on_host(key), SILENCE) for key in ("procs.r", "cpu.count"))
+        queue = running / count if running is not None and count else None
+        role, sign = view.meaning(view.on_host("cpu.busy"), busy)
+        waits, mark = view.meaning(view.on_host("procs.queue"), queue)
         shown = [
-            named(name, view.host_text(f"cpu.{name}"), role)
+            view.host_item(name, f"cpu.{name}", role)
             for name, role in STATES
             if name != "st" or view.last(view.on_host("cpu.st"), SILENCE)
         ]
-        running, count = (view.host_text(key) for key in ("procs.r", "cpu.count"))
-        return [*shown, named("r", f"{running} on {count} CPUs", "fourth")]
+        text = f"{view.host_text('procs.r')} on {view.host_text('cpu.count')} CPUs"
+        return [
+            [
+                ("busy", "strong"),
+                (f" {format_value(busy, Unit.PERCENT)}{sign}", role if sign else ""),
+            ],
+            *shown,
+            [("r", "fourth"), (f" {text}{mark}", waits if mark else "")],
+        ]
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:
         """The chart."""

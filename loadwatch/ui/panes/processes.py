@@ -2,114 +2,247 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual import events, work
+from textual.binding import BindingType
 
 from loadwatch.core.metric import Unit, format_value
-from loadwatch.core.tick import HostProcess
-from loadwatch.ui import chart
-from loadwatch.ui.canvas import Row, crop, fit, plain
+from loadwatch.ui import chart, table
+from loadwatch.ui.canvas import Row, crop, plain
+from loadwatch.ui.columns import sparkline
+from loadwatch.ui.keys import quiet
+from loadwatch.ui.lives import Life
 from loadwatch.ui.pane import HostPane, named
+from loadwatch.ui.screens.prompt import Prompt, anything
+from loadwatch.ui.table import Field
 from loadwatch.ui.view import View
 
 GROUP_ROLES = ("first", "second", "third", "fourth", "good", "warning")
-COLUMNS = (("PID", 8), ("USER", 11), ("RSS", 10), ("GROWTH", 11), ("CPU", 7))
-"""Name and width; the command takes the rest. Numbers stand right."""
+
+RSS = 2
+"""The field that sorts at first."""
+
+REPLACED = "↻ "
+"""Before the command of a process that came when another of its group went."""
+
+
+def _growth(life: Life) -> Row:
+    text = format_value(abs(life.growth), Unit.BYTES)
+    if not life.growth:
+        return []
+    return [(f"+{text}", "warning")] if life.growth > 0 else [(f"−{text}", "quiet")]
+
+
+def _command(life: Life) -> Row:
+    restart = [(REPLACED, "warning")] if life.replaced else []
+    return [*restart, (plain(life.process.command), "")]
+
+
+FIELDS: tuple[Field[Life], ...] = (
+    Field("PID", 7, lambda one: [(str(one.process.pid), "quiet")], lambda one: one.process.pid),
+    Field("USER", 9, lambda one: [(plain(one.process.user), "")], lambda one: one.process.user,
+          right=False),
+    Field("RSS", 8, lambda one: [(format_value(one.process.rss, Unit.BYTES), "")],
+          lambda one: one.process.rss),
+    Field("TREND", 6, lambda one: [(sparkline(one.track, 6), "first")], lambda one: one.growth),
+    Field("GROWTH", 9, _growth, lambda one: one.growth),
+    Field("CPU", 5, lambda one: [(format_value(one.process.cpu, Unit.PERCENT), "")],
+          lambda one: one.process.cpu),
+    Field("COMMAND", table.REST, _command, lambda one: one.process.command, right=False),
+)  # fmt: skip
+"""All text from the server is plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The head of a group of processes in the table."""
+
+    name: str
+    members: tuple[Life, ...]
+
+    def line(self, width: int, role: str) -> Row:
+        """Name, size, RSS and CPU of them all."""
+        rss = format_value(sum(one.process.rss for one in self.members), Unit.BYTES)
+        cpu = format_value(sum(one.process.cpu for one in self.members), Unit.PERCENT)
+        own: Row = [
+            (f"  {self.name}", role),
+            (f" × {len(self.members)}  {rss}  CPU {cpu}", "strong"),
+        ]
+        return crop(own, width)
 
 
 class ProcessesPane(HostPane):
-    """RSS of each group over time, and below it the processes by RSS."""
+    """RSS of each group over time, and below it the processes, sorted, filtered, by pool or not."""
 
-    TITLE, JUMP, ORDER, LOOK = "Processes", "P", 5, "pane -table"
+    TITLE, JUMP, ORDER, WEIGHT = "Processes", "P", 5, 1.4
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key, f"scroll_table({rows})", tooltip=does, show=False)
-        for key, rows, does in (
-            ("down", 1, "Scroll the table down"),
-            ("up", -1, "Scroll the table up"),
-            ("pagedown", 10, "Ten rows down"),
-            ("pageup", -10, "Ten rows up"),
-            ("home", -1_000_000, "Back to the largest process"),
-        )
+        quiet("down", "move(1)", "Next process"),
+        quiet("up", "move(-1)", "Previous process"),
+        quiet("pagedown", "move(10)", "Ten processes down"),
+        quiet("pageup", "move(-10)", "Ten processes up"),
+        quiet("home", "move(-1_000_000)", "Back to the first process"),
+        quiet("o", "sort_next", "Sort by the next column", "sort"),
+        quiet("O", "reverse", "Sort the other way round", "reverse"),
+        quiet("g", "group", "Group the processes by pool, or all in one", "pools"),
+        quiet("enter", "follow", "Follow the chosen process, or let it go", "follow"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._first_row = 0
+    def __init__(self, place: int = 0) -> None:
+        super().__init__(place)
+        self.pattern = ""
+        self._by, self._reverse, self._is_grouped = RSS, False, False
+        self._cursor = self._top = self._height = 0
+        self._shown: list[Life | _Pool] = []
+        self._followed: tuple[int, str] | None = None
 
-    def action_scroll_table(self, rows: int) -> None:
-        """Show the rows further down, or up."""
-        self._first_row = max(0, self._first_row + rows)
+    # -- keys and mouse ----------------------------------------------------------------------
+
+    def action_move(self, rows: int) -> None:
+        """Choose a process further down, or up."""
+        self._cursor = min(max(self._cursor + rows, 0), max(len(self._shown) - 1, 0))
+        self._followed = None
         self.redraw()
 
+    def action_sort_next(self) -> None:
+        """Sort by the next column."""
+        self.sort_by((self._by + 1) % len(FIELDS))
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._reverse = not self._reverse
+        self.redraw()
+
+    def action_group(self) -> None:
+        """Below the heads of their pools, or all in one."""
+        self._is_grouped = not self._is_grouped
+        self.redraw()
+
+    def action_follow(self) -> None:
+        """Keep the chosen process in sight, wherever it is sorted to."""
+        chosen = self._shown[self._cursor] if self._shown else None
+        is_new = self._followed is None and isinstance(chosen, Life)
+        self._followed = _key(chosen) if is_new and isinstance(chosen, Life) else None
+        self.redraw()
+
+    @work
+    async def action_filter(self) -> None:
+        """Show those only whose command, user or PID holds what is typed, while it is typed."""
+        before = self.pattern
+        prompt = Prompt("Processes with", anything, before, heard=self.filter, is_low=True)
+        if await self.app.push_screen_wait(prompt) is None:
+            self.filter(before)
+
+    def sort_by(self, field: int) -> None:
+        """Sort by a column; by the same one the other way round."""
+        self._by, self._reverse = field, field == self._by and not self._reverse
+        self.redraw()
+
+    def filter(self, pattern: str) -> None:
+        """Show only what holds `pattern`."""
+        self.pattern, self._cursor = pattern, 0
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click into the head sorts, one on a process chooses it."""
+        offset = event.get_content_offset(self)
+        row = offset.y - (len(self._rows) - self._height) if offset is not None else -1
+        if offset is None or row < 0:
+            return
+        if row == 0:
+            self.sort_by(table.field_at(FIELDS, offset.x))
+        else:
+            self.action_move(self._top + row - 1 - self._cursor)
+
     def on_mouse_scroll_down(self) -> None:
-        """The wheel scrolls the table."""
-        self.action_scroll_table(1)
+        """The wheel moves the choice."""
+        self.action_move(1)
 
     def on_mouse_scroll_up(self) -> None:
-        """The wheel scrolls the table."""
-        self.action_scroll_table(-1)
+        """The wheel moves the choice."""
+        self.action_move(-1)
+
+    # -- drawing -----------------------------------------------------------------------------
 
     def host_headline(self, view: View) -> list[Row]:
-        """RSS and size of every group."""
-        return [
+        """What is followed or filtered; RSS and size of every group."""
+        items = [
             [
                 *named(name, view.host_text(f"group.{name}.rss"), role),
                 (f" × {view.host_text(f'group.{name}.count')}", "quiet"),
             ]
             for name, role in _groups(view)
         ]
+        followed = next((one for one in view.processes if _key(one) == self._followed), None)
+        if followed is not None:
+            size = format_value(followed.process.rss, Unit.BYTES)
+            items.insert(0, named(f"◆ {followed.process.pid}", size, "mark"))
+        elif self._followed is not None:
+            items.insert(0, [(f"◆ {self._followed[0]} is gone", "bad")])
+        if self.pattern:
+            count = sum(isinstance(one, Life) for one in self._lines(view))
+            text = f"“{plain(self.pattern)}”: {count} of {len(view.processes)}"
+            items.insert(0, [(text, "mark")])
+        return items
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:
-        """The chart."""
+        """The chart and the table."""
         groups = _groups(view)
-        spare = height - 1 - len(view.processes)
+        self._shown = list(self._lines(view))
+        spare = height - 1 - len(self._shown)
         charted = max(4, height * 2 // 5, spare) if groups and height >= 9 else 0
         series = [view.series(role, view.on_host(f"group.{name}.rss")) for name, role in groups]
         rows = chart.lines(view.frame(width, charted), Unit.BYTES, series) if charted else []
-        return rows + self._table(view, width, height - charted)
+        found = self._table(view, width, height - charted)
+        self._height = len(found)  # it stands at the bottom, whatever is above it
+        return rows + found
 
     def _table(self, view: View, width: int, height: int) -> list[Row]:
-        processes = sorted(view.processes, key=lambda row: -row.process.rss)
-        self._first_row = min(self._first_row, max(0, len(processes) - height + 1))
-        shown = processes[self._first_row : self._first_row + height - 1]
+        keys = [_key(one) if isinstance(one, Life) else None for one in self._shown]
+        if self._followed is not None and self._followed in keys:
+            self._cursor = keys.index(self._followed)
+        room = max(height - 1, 1)
+        self._cursor = min(self._cursor, max(len(self._shown) - 1, 0))
+        self._top = min(max(self._top, self._cursor - room + 1), self._cursor)
+        self._top = max(0, min(self._top, len(self._shown) - room))
         roles = dict(_groups(view))
-        return [_head(width), *(_line(view, row, roles, width) for row in shown)]
+        rows = [table.head(FIELDS, self._by, self._reverse, width)]
+        for at, one in enumerate(self._shown[self._top : self._top + room], start=self._top):
+            if isinstance(one, _Pool):
+                rows.append(one.line(width, roles.get(one.name, "quiet")))
+            else:
+                sign = "◆" if _key(one) == self._followed else "▸" if at == self._cursor else ""
+                tint = next((roles[name] for name in one.groups if name in roles), "")
+                rows.append(table.line(FIELDS, one, width, (sign, "mark"), tint))
+        return rows[:height]
+
+    def _lines(self, view: View) -> Iterator[Life | _Pool]:
+        """The lines of the table: what the filter lets through, sorted, below its pools."""
+        wanted = self.pattern.casefold()
+        found = [one for one in view.processes if not wanted or wanted in _text(one)]
+        ordered = table.sort(FIELDS, found, self._by, self._reverse)
+        if not self._is_grouped:
+            yield from ordered
+            return
+        for name in (*(name for name, _ in _groups(view)), ""):
+            members = tuple(one for one in ordered if "".join(one.groups[:1]) == name)
+            if members:
+                yield _Pool(name or "others", members)
+                yield from members
+
+
+def _key(life: Life) -> tuple[int, str]:
+    return life.process.pid, life.process.command
+
+
+def _text(life: Life) -> str:
+    process = life.process
+    return f"{process.pid} {process.user} {process.command}".casefold()
 
 
 def _groups(view: View) -> list[tuple[str, str]]:
     """The host's groups and their roles."""
     names = view.status.groups.get(view.host, ())
     return [(name, GROUP_ROLES[at % len(GROUP_ROLES)]) for at, name in enumerate(names)]
-
-
-def _head(width: int) -> Row:
-    names = [fit(name, size, right=name != "USER") for name, size in COLUMNS]
-    names[1] = " " + names[1]
-    return [(fit("".join(names) + "  COMMAND", width), "quiet")]
-
-
-def _line(view: View, row: HostProcess, roles: dict[str, str], width: int) -> Row:
-    """A process; all text from the server is plain."""
-    process = row.process
-    growth = view.growth.of(row.host, process)
-    sizes = [size for _, size in COLUMNS]
-    changed = format_value(abs(growth), Unit.BYTES)
-    texts = [
-        fit(str(process.pid), sizes[0], right=True),
-        " " + fit(plain(process.user), sizes[1]),
-        fit(format_value(process.rss, Unit.BYTES), sizes[2], right=True),
-        fit(("+" if growth > 0 else "−") + changed if growth else "", sizes[3], right=True),
-        fit(format_value(process.cpu, Unit.PERCENT), sizes[4], right=True),
-    ]
-    role = next((roles[name] for name in row.groups if name in roles), "")
-    rest = width - sum(sizes) - 3
-    growing = "warning" if growth > 0 else "quiet"
-    line = [
-        (texts[0], "quiet"),
-        (texts[1] + texts[2], ""),
-        (texts[3], growing),
-        (texts[4] + "  ", ""),
-        (fit(plain(process.command), max(rest, 0)), role),
-    ]
-    return crop(line, width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import Pane, named
+from loadwatch.ui.pane import Pane
 from loadwatch.ui.view import View
 
 
@@ -16,12 +16,12 @@ class RatePane(Pane):
     def headline(self, view: View) -> list[Row]:
         """The newest numbers."""
         items = [
-            named("offered", view.text("load.offered"), "quiet"),
-            named("completed", view.text("load.completed"), "first"),
-            named("goodput", view.text("load.goodput"), "good"),
+            view.item("offered", "load.offered", "quiet"),
+            view.item("completed", "load.completed", "first"),
+            view.item("goodput", "load.goodput", "good"),
         ]
         if view.last("load.dropped"):
-            items.append(named("dropped", view.text("load.dropped"), "bad"))
+            items.append(view.item("dropped", "load.dropped", "bad"))
         return items
 
     def draw(self, view: View, width: int, height: int) -> list[Row]:
@@ -31,4 +31,4 @@ class RatePane(Pane):
             view.series("first", "load.completed"),
             view.series("good", "load.goodput"),
         ]
-        return chart.lines(view.frame(width, height), view.unit("load.offered"), series)
+        return chart.lines(view.frame(width, height, names=True), view.unit("load.offered"), series)

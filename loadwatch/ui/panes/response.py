@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import Pane, named
+from loadwatch.ui.keys import quiet
+from loadwatch.ui.pane import Pane
 from loadwatch.ui.view import View, percentiles
 
 SHOWN = (("p50", "first"), ("p95", "second"), ("p99", "third"))
@@ -20,7 +21,7 @@ class ResponsePane(Pane):
 
     TITLE, JUMP, ORDER, SIDE = "Response time", "T", 3, "load"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "toggle_log", "Log", tooltip="Logarithmic or linear axis")
+        quiet("y", "toggle_log", "Logarithmic or linear axis", "log")
     ]
 
     def __init__(self) -> None:
@@ -34,10 +35,20 @@ class ResponsePane(Pane):
 
     def headline(self, view: View) -> list[Row]:
         """The percentiles of the step."""
-        texts = percentiles(view.step.histogram("response"), SHARES)
+        times = view.step.histogram("response")
+        texts = percentiles(times, SHARES)
+        means = [
+            view.meaning(f"load.response.{name}", value if times.is_known(share) else None)
+            for (name, _), share, value in zip(
+                SHOWN, SHARES, times.percentiles(SHARES), strict=True
+            )
+        ]
         return [
             [(f"step {view.step.step or 1}", "quiet")],
-            *(named(name, text, role) for (name, role), text in zip(SHOWN, texts, strict=True)),
+            *(
+                [(name, role), (f" {text}{sign}", meaning if sign else "")]
+                for (name, role), text, (meaning, sign) in zip(SHOWN, texts, means, strict=True)
+            ),
             [("log axis" if self._log else "", "quiet")],
         ]
 

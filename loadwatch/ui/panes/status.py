@@ -21,14 +21,14 @@ class StatusPane(Pane):
     def headline(self, view: View) -> list[Row]:
         """The newest numbers."""
         items = [
-            named(name, view.text(f"load.status.{name}"), role)
+            view.item(name, f"load.status.{name}", role)
             for name, role in CLASSES
             if name == "2xx" or view.last(f"load.status.{name}")
         ]
         errors = sum(view.last(key) or 0 for key in view.keys_below(ERRORS))
         if errors:
             text = format_value(errors, view.unit("load.offered"))
-            items.append(named("errors", text, "third"))
+            items.append([("errors", "third"), (f" {text} ✗", "bad")])
         return items
 
     def draw(self, view: View, width: int, height: int) -> list[Row]:

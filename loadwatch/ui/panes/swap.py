@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import HostPane, named
+from loadwatch.ui.pane import HostPane
 from loadwatch.ui.view import View
 
 QUIET = 1024.0**2
@@ -19,10 +19,10 @@ class SwapPane(HostPane):
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""
         return [
-            named("in", view.host_text("swap.in"), "first"),
-            named("out", view.host_text("swap.out"), "third"),
-            named("used", view.host_text("swap.used"), "quiet"),
-            named("mem free", view.host_text("memory.free"), "quiet"),
+            view.host_item("in", "swap.in", "first"),
+            view.host_item("out", "swap.out", "third"),
+            view.host_item("used", "swap.used", "quiet"),
+            view.host_item("mem free", "memory.free", "quiet"),
         ]
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:

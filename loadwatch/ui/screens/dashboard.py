@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from loadwatch.analysis.thresholds import Thresholds
 from loadwatch.core.controls import Controls
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
+from loadwatch.core.tick import Tick
 from loadwatch.ui import rates
 from loadwatch.ui.bars import Header, Scenarios, VerdictBar
-from loadwatch.ui.growth import Growth
-from loadwatch.ui.messages import TickArrived
+from loadwatch.ui.board import Board
+from loadwatch.ui.keys import quiet, shown
+from loadwatch.ui.lives import Lives
+from loadwatch.ui.messages import ScenarioChosen, TickArrived
+from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
-from loadwatch.ui.screens.prompt import Prompt
-from loadwatch.ui.view import View
-
-WINDOWS = (60, 120, 300, 900, 3600)
-"""Seconds that the charts may show."""
+from loadwatch.ui.screens.prompt import Prompt, note
+from loadwatch.ui.screens.steps import StepsScreen
+from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
+from loadwatch.ui.window import Window
 
 GLANCE = 0.5
 """Seconds between looks at the state of the run, which changes between ticks too."""
@@ -36,57 +39,53 @@ TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve"
 RATE = Binding.Group("Rate", compact=True)
 
 
-def _shown(
-    key: str, action: str, name: str, does: str, group: Binding.Group | None = None
-) -> Binding:
-    """A key of the footer; what it does is said in the help."""
-    return Binding(key, action, name, tooltip=does, group=group)
-
-
-def _quiet(key: str, action: str, does: str) -> Binding:
-    """A key of the help only."""
-    return Binding(key, action, does, tooltip=does, show=False)
-
-
 class Dashboard(Screen[None]):
     """Shows a history and asks the run, through its controls, for other rates."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        _shown("+", "turn('more')", "Raise", "Raise the rate by a step", RATE),
-        _shown("-", "turn('less')", "Lower", "Lower the rate by a step", RATE),
-        _shown("]", "turn('double')", "Double", "Double the rate", RATE),
-        _shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
-        _shown("=", "type_rate", "Type", "Type a rate", RATE),
+        shown("+", "turn('more')", "Raise", "Raise the rate by a step", RATE),
+        shown("-", "turn('less')", "Lower", "Lower the rate by a step", RATE),
+        shown("]", "turn('double')", "Double", "Double the rate", RATE),
+        shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
+        shown("=", "type_rate", "Type", "Type a rate", RATE),
         *(Binding(key, "refuse_rate", show=False, system=True) for key in "+-][="),
-        *(_quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
-        _shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
-        _shown("tab", "app.focus_next", "Pane", "Go to the next pane"),
-        *(_quiet(pane.JUMP, f"jump('{pane.__name__}')", f"Go to {pane.TITLE}")
-          for pane in all_panes()),
-        _quiet("z", "zoom", "Zoom the focused pane, or show all"),
-        _quiet("<", "window(-1)", "Show a shorter time"),
-        _quiet(">", "window(1)", "Show a longer time"),
-        _quiet("h", "next_host", "Show the next host"),
+        *(quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
+        shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
+        shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
+        shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("e", "export", "CSV", "Write CSV files of the session so far"),
+        shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
+        quiet("<", "resize_window(-1)", "Show a shorter time"),
+        quiet(">", "resize_window(1)", "Show a longer time, up to the whole run"),
+        quiet("left", "move_window(-1)", "Go back in time by half a window"),
+        quiet("right", "move_window(1)", "Go forward in time by half a window"),
+        quiet("end", "return", "Return to now"),
+        quiet("h", "next_host", "Show the next host"),
     ]  # fmt: skip
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
-
-    def __init__(self, history: History, controls: Controls, catalogue: Catalogue) -> None:
+    def __init__(
+        self, history: History, controls: Controls, catalogue: Catalogue,
+        thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.growth = Growth()
+        self._lives = Lives()
         self._history = history
         self._controls = controls
         self._catalogue = catalogue
+        self._thresholds = thresholds
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
         self._idle = {"refuse_rate"} if status.connections is None else {"turn", "type_rate"}
         self._idle |= {"next_host"} if len(status.hosts) < 2 else set()
         self._host = next((host.host for host in status.hosts), "")
-        self._seconds = WINDOWS[1]
+        self._window = NOW
         self._frozen: View | None = None
-        self._panes = [pane() for pane in all_panes()]
+        self._panes = [pane() for pane in panes or all_panes()]
+        if len(status.hosts) > 1:
+            own = [type(pane) for pane in self._panes if isinstance(pane, HostPane)]
+            self._panes += [pane(place=1) for pane in own]
+        self._board = Board(self._panes)
         self._header, self._verdict, self._scenarios = (
             Header("bar -head"),
             VerdictBar(),
@@ -94,11 +93,9 @@ class Dashboard(Screen[None]):
         )
 
     def compose(self) -> ComposeResult:
-        """Bars and panes; the load on one side, the servers on the other."""
+        """Bars and panes."""
         yield self._header
-        with Container(classes="panes"):
-            for side in ("load", "server"):
-                yield Vertical(*(pane for pane in self._panes if side == pane.SIDE), classes="side")
+        yield self._board
         yield self._verdict
         yield self._scenarios
         yield Footer(compact=True, show_command_palette=False)
@@ -108,8 +105,13 @@ class Dashboard(Screen[None]):
         self.set_interval(GLANCE, self.tell)
         await self.advance()
 
+    def hear(self, tick: Tick) -> None:
+        """The bus: another second is known."""
+        self._lives.add(tick)
+        self.post_message(TickArrived(tick.second))
+
     async def on_tick_arrived(self, message: TickArrived) -> None:
-        """Another second is known; those that come while this one is drawn are one frame."""
+        """Those that come while this one is drawn are one frame."""
         await self.advance()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -121,11 +123,12 @@ class Dashboard(Screen[None]):
     async def advance(self) -> None:
         """The history has moved on."""
         if self._frozen is None:
-            await self._look(self._live())
+            await self._look()
         self.tell()
 
-    async def _look(self, view: View) -> None:
+    async def _look(self) -> None:
         """Let one pane after the other draw; between them, whatever else is due gets its turn."""
+        view = self._frozen or self._live()
         for pane in self._panes:
             pane.look(view)
             await asyncio.sleep(0)
@@ -134,19 +137,16 @@ class Dashboard(Screen[None]):
     def tell(self) -> None:
         """Say in the bars how the run stands; they are never frozen."""
         view = self._live()
-        self._header.tell(view, self._frozen is not None)
+        self._header.tell(view, self._window)
+        if not view.end:
+            self._verdict.tell(view)  # what was tried before the first second
         self._scenarios.tell(view, self._chosen)
 
     def _live(self) -> View:
-        return View.of(self._history, self._catalogue, self.growth, self._controls.status,
-                       seconds=self._seconds, host=self._host)  # fmt: skip
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """The focused pane is the open one where only one has room."""
-        for pane in self._panes:
-            pane.set_class(pane is event.widget, "-open")
-        for side in self.query(".side"):
-            side.set_class(event.widget in side.children, "-open")
+        return View.of(
+            self._history, self._catalogue, self._lives, self._controls.status,
+            thresholds=self._thresholds, window=self._window.now(), host=self._host,
+        )  # fmt: skip
 
     # -- keys --------------------------------------------------------------------------------
 
@@ -174,48 +174,84 @@ class Dashboard(Screen[None]):
         try:
             became = self._controls.set_rate(self._chosen, rate)
         except LoadwatchError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(str(error), severity="error")
             return
         if became < rate:
             text = format_value(became, Unit.PER_SECOND)
-            self.notify(f"the plan's ceiling leaves {self._chosen} {text}", markup=False)
+            self.notify(f"the plan's ceiling leaves {self._chosen} {text}")
         self.tell()
 
     def action_refuse_rate(self) -> None:
         """A closed loop fires as fast as its connections go."""
         self.notify("a closed loop has no rate to turn", severity="warning")
 
+    def on_scenario_chosen(self, message: ScenarioChosen) -> None:
+        """By the mouse."""
+        self.action_choose(message.number)
+
     def action_choose(self, number: int) -> None:
         """The scenario that the rate keys turn."""
         self._chosen = list(self._controls.status.rates)[number - 1]
         self.tell()
 
-    def action_jump(self, name: str) -> None:
-        """Focus the pane of that class."""
-        next(pane for pane in self._panes if type(pane).__name__ == name).focus()
+    def action_fire(self) -> None:
+        """Stop firing, or fire again."""
+        (self._controls.pause if self._controls.status.firing else self._controls.resume)()
+        self.tell()
 
-    def action_zoom(self) -> None:
-        """The focused pane alone, or all of them."""
-        self.toggle_class("-zoomed")
+    @work
+    async def action_mark(self) -> None:
+        """Ask for a note on what follows."""
+        text = await self.app.push_screen_wait(
+            Prompt("What follows? (a note on the timeline)", note)
+        )
+        if text is not None:
+            self._controls.mark(note(text))
+
+    @work(exclusive=True, group="export")
+    async def action_export(self) -> None:
+        """Write CSV files, while the run goes on."""
+        try:
+            self.notify(f"exported to {await self._controls.export()}")
+        except LoadwatchError as failure:
+            self.notify(str(failure), severity="error")
+
+    def action_steps(self) -> None:
+        """The table of steps."""
+        self.app.push_screen(StepsScreen(self._frozen or self._live().frozen()))
 
     async def action_freeze(self) -> None:
         """Let the view stand, or go on; what is collected meanwhile is kept."""
-        self._frozen = self._live().frozen() if self._frozen is None else None
-        await self.advance()
+        run = self._history.length
+        await self._through(
+            self._window.frozen(run) if self._frozen is None else self._window.now()
+        )
 
-    async def action_window(self, by: int) -> None:
+    async def action_return(self) -> None:
+        """Show what happens now."""
+        await self._through(self._window.now())
+
+    async def action_resize_window(self, by: int) -> None:
         """Show a longer or a shorter time."""
-        at = WINDOWS.index(self._seconds) + by
-        await self._change(WINDOWS[min(max(at, 0), len(WINDOWS) - 1)], self._host)
+        await self._through(self._window.resized(by))
+
+    async def action_move_window(self, by: int) -> None:
+        """Show an earlier or a later time."""
+        await self._through(self._window.moved(by, self._history.length))
 
     async def action_next_host(self) -> None:
         """Show the next of the watched hosts."""
         hosts = [host.host for host in self._controls.status.hosts]
-        await self._change(self._seconds, hosts[(hosts.index(self._host) + 1) % len(hosts)])
-
-    async def _change(self, seconds: int, host: str) -> None:
-        self._seconds, self._host = seconds, host
+        self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
         if self._frozen is not None:
-            self._frozen = replace(self._frozen.showing(host), seconds=seconds)
-        await self._look(self._frozen or self._live())
+            self._frozen = self._frozen.showing(self._host)
+        await self._look()
+        self.tell()
+
+    async def _through(self, window: Window) -> None:
+        """Look through another window; one that stands keeps what it showed first."""
+        self._window = window
+        held = None if window.end is None else self._frozen or self._live().frozen()
+        self._frozen = held and held.through(window)
+        await self._look()
         self.tell()

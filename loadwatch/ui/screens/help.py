@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.table import Table
@@ -12,9 +11,6 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-Key = tuple[str, str]
-"""A key as it is shown, and what it does."""
-
 
 def keys_of(screen: Screen[Any]) -> list[ActiveBinding]:
     """Every key that does something on `screen` now, the focused pane's first."""
@@ -23,23 +19,23 @@ def keys_of(screen: Screen[Any]) -> list[ActiveBinding]:
 
 
 class Help(ModalScreen[None]):
-    """The keys; any of its own closes it."""
+    """The keys of a screen; any of its own closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,enter,space,q", "dismiss(None)", "Close")
+        Binding("escape,question_mark,enter,space,q", "dismiss(None)", "Close the help")
     ]
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, screen: Screen[Any]) -> None:
         super().__init__(classes="dialog")
-        self._keys = keys
+        self._keys = keys_of(screen)
 
     def compose(self) -> ComposeResult:
         """A table of keys."""
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(justify="right", style="bold", no_wrap=True)
         table.add_column()
-        for key, text in self._keys:
-            table.add_row(key, text)
+        for key in self._keys:
+            table.add_row(self.app.get_key_display(key.binding), key.tooltip)
         with VerticalScroll(classes="box"):
             yield Static("Keys", markup=False, classes="question")
             yield Static(table)

@@ -25,21 +25,35 @@ def note(text: str) -> str:
     return text.strip()
 
 
+def anything(text: str) -> str:
+    """`text`, whatever it is."""
+    return text
+
+
 class Prompt(ModalScreen[str | None]):
-    """Asks; dismissed with the answer, or with None on Esc."""
+    """Asks; dismissed with the answer, or with None on Esc.
+
+    `value` stands there at first, and `heard` is told what is typed. A `low` prompt leaves the view
+    of what is above it.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, question: str, check: Check) -> None:
-        super().__init__(classes="dialog")
+    def __init__(
+        self, question: str, check: Check, value: str = "",
+        heard: Callable[[str], object] = anything, is_low: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(classes="dialog -low" if is_low else "dialog")
         self._question = question
         self._check = check
+        self._value = value
+        self._heard = heard
 
     def compose(self) -> ComposeResult:
         """The question, the field, and what is wrong with the answer so far."""
         with Vertical(classes="box"):
             yield Static(self._question, markup=False, classes="question")
-            yield Input()
+            yield Input(self._value, select_on_focus=False)
             yield Static(HINT, markup=False, classes="hint")
 
     @on(Input.Changed)
@@ -53,6 +67,8 @@ class Prompt(ModalScreen[str | None]):
             problem = str(error)
         hint.update(problem or HINT)
         hint.set_class(bool(problem), "-wrong")
+        if not problem:
+            self._heard(event.value)
         return problem
 
     @on(Input.Submitted)

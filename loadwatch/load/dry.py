@@ -1,0 +1,108 @@
+"""One request per scenario before anything is measured: what would all the others come to?"""
+
+from __future__ import annotations
+
+import ssl
+import time
+
+import httpx
+
+from loadwatch.core.controls import Trial
+from loadwatch.core.errors import PlanError
+from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.plan import Plan
+from loadwatch.load.engine import tls_context
+from loadwatch.load.fleet import share_out
+from loadwatch.load.messages import Job, ScenarioJob
+from loadwatch.load.request import build
+
+PATIENCE = 5.0
+"""Seconds that a trial may take, or the plan's timeout where that is less."""
+
+LOGINS = ("login", "signin", "sign-in", "auth", "sso", "account")
+"""What the address of a login page has in it."""
+
+CREDENTIALS = {"cookie", "authorization"}
+
+MEANINGS = {
+    401: "it wants credentials",
+    403: "it refuses these credentials",
+    404: "there is no such page: check the path",
+    405: "it does not take this method",
+    429: "it limits the rate",
+}
+
+
+def try_out(plan: Plan) -> tuple[Trial, ...]:
+    """What a request of each scenario comes to; `plan` with its secrets in place.
+
+    Blocks: call it in a thread. Redirects are not followed.
+    """
+    job = share_out(plan)[0]
+    seconds = min(job.timeout, PATIENCE)
+    try:
+        tls = tls_context(job)
+        verify = False if tls is None else tls
+        with httpx.Client(
+            verify=verify, http2=job.http2, proxy=job.proxy, trust_env=False
+        ) as client:
+            return tuple(_try(client, job, scenario, seconds) for scenario in job.scenarios)
+    except (PlanError, ImportError):
+        return ()  # the workers say it, and it ends the run
+
+
+def _try(client: httpx.Client, job: Job, scenario: ScenarioJob, seconds: float) -> Trial:
+    begin = time.monotonic()
+    own = scenario.headers
+    request = build(job.url, scenario.path, own, job.keep_alive, scenario.method, scenario.body)
+    request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
+    size, is_whole = 0, True
+    try:
+        response = client.send(request, stream=True)
+        for chunk in response.iter_raw():
+            size += len(chunk)
+            is_whole = time.monotonic() < begin + seconds
+            if not is_whole:
+                break
+        response.close()
+    except httpx.HTTPError as error:
+        return Trial(scenario.name, _trouble(error), False)
+    took = format_value(time.monotonic() - begin, Unit.SECONDS)
+    told = f"{response.status_code}, {format_value(size, Unit.BYTES)} in {took}"
+    problem = _problem(response, {name.lower() for name in own}, size, is_whole)
+    if problem:
+        return Trial(scenario.name, f"{told}: {problem}", False)
+    return Trial(scenario.name, told, True)
+
+
+def _problem(response: httpx.Response, headers: set[str], size: int, is_whole: bool) -> str:
+    """Why an answer is not what one would measure; empty if it is."""
+    status = response.status_code
+    if response.has_redirect_location:
+        where = "".join(s if s.isprintable() else "?" for s in response.headers["location"])[:200]
+        if any(word in where.casefold() for word in LOGINS):
+            kind = "cookie" if "cookie" in headers else "login"
+            is_known = bool(headers & CREDENTIALS)
+            why = f"your {kind} is not accepted" if is_known else "it wants a login"
+            return f"redirects to {where}: {why}"
+        return f"redirects to {where}, which is not followed: set target.url or the path to it"
+    if status in MEANINGS:
+        return MEANINGS[status]
+    if status >= 400:
+        return "a server error" if status >= 500 else "a client error"
+    if not is_whole:
+        return "the answer has no end"
+    return "" if size or status == 204 or response.request.method == "HEAD" else "an empty answer"
+
+
+def _trouble(error: httpx.HTTPError) -> str:
+    """Why there was no answer, in words."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"certificate not trusted: {cause.verify_message} (--insecure accepts it)"
+    what = "no connection" if isinstance(error, httpx.ConnectError) else "no whole answer"
+    return f"{what}: {error}"

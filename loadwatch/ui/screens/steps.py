@@ -1,0 +1,102 @@
+"""All steps of the run with their statistics; two of them side by side."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from loadwatch.ui import steps, table
+from loadwatch.ui.canvas import Canvas, Row
+from loadwatch.ui.view import View
+
+SIDES = 2
+"""How many steps are compared."""
+
+
+class StepsScreen(ModalScreen[None]):
+    """The steps as they were when this was opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,s,q", "dismiss(None)", "Close", tooltip="Back to the dashboard")
+    ]
+
+    def __init__(self, view: View) -> None:
+        super().__init__(classes="dialog")
+        self._view = view
+
+    def compose(self) -> ComposeResult:
+        """The table, what to do with it, and the comparison below."""
+        with Vertical(classes="box -wide"):
+            yield Static(f"Steps (CPU, RSS and swap of {self._view.host or 'no host'})",
+                         markup=False, classes="question")  # fmt: skip
+            yield StepTable(steps.Steps().of(self._view))
+            yield Static("↑ ↓ choose, Enter picks two to compare, Esc closes", classes="hint")
+
+
+class StepTable(Canvas, can_focus=True):
+    """Steps to choose from; two that are picked are compared below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "move(1)", "Next", tooltip="Next step"),
+        Binding("up", "move(-1)", "Previous", tooltip="Previous step"),
+        Binding("enter,space", "pick", "Pick", tooltip="Pick a step to compare, or let it go"),
+    ]
+
+    def __init__(self, found: list[steps.Step]) -> None:
+        super().__init__(classes="steps")
+        self._found = found
+        self._cursor = max(len(found) - 1, 0)
+        self._picked: list[int] = []
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size is another picture."""
+        self._draw()
+
+    def action_move(self, by: int) -> None:
+        """Choose another step."""
+        self._cursor = min(max(self._cursor + by, 0), max(len(self._found) - 1, 0))
+        self._draw()
+
+    def action_pick(self) -> None:
+        """Pick the chosen step; of three, the one that was picked first goes."""
+        if self._cursor in self._picked:
+            self._picked.remove(self._cursor)
+        elif self._found:
+            self._picked = [*self._picked[1 - SIDES :], self._cursor]
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click picks."""
+        offset = event.get_content_offset(self)
+        row = self._top + offset.y - 1 if offset is not None else -1
+        if self._top <= row < len(self._found) and offset is not None and offset.y:
+            self._cursor = row
+            self.action_pick()
+
+    @property
+    def _room(self) -> int:
+        """Rows of steps that there is room for, above the comparison."""
+        below = len(steps.COMPARED) + 2 if len(self._picked) == SIDES else 0
+        return max(self.size.height - 1 - below, 1)
+
+    @property
+    def _top(self) -> int:
+        """The first step that is shown; the chosen one is among them."""
+        return min(max(0, self._cursor - self._room + 1), len(self._found))
+
+    def _draw(self) -> None:
+        width = self.size.width
+        rows: list[Row] = [steps.head(width)]
+        for at, step in list(enumerate(self._found))[self._top : self._top + self._room]:
+            sign = ("▸" if at == self._cursor else " ") + ("●" if at in self._picked else " ")
+            rows.append(table.line(steps.FIELDS, step, width, (sign, "mark")))
+        if len(self._picked) == SIDES:
+            one, other = (self._found[at] for at in sorted(self._picked))
+            rows += [[], *steps.compare(one, other, width)]
+        self.show(rows)
