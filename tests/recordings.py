@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from loadwatch.core.metric import Catalogue
 from loadwatch.core.tick import Tick
 from loadwatch.session import Recorder, open_session
 from tests.ticks import CATALOGUE
@@ -18,8 +19,9 @@ def record(
     recorded: Iterable[Tick],
     meta: Mapping[str, object] = META,
     result: Mapping[str, object] | None = None,
+    catalogue: Catalogue = CATALOGUE,
 ) -> Path:
-    recorder = Recorder(path, meta, CATALOGUE)
+    recorder = Recorder(path, meta, catalogue)
     for one in recorded:
         recorder.add(one)
     recorder.close(result)

@@ -250,7 +250,7 @@ async def test_keys_turn_the_time(session: Path) -> None:
         assert (played.position.second, played.history.step.mark) == (41, "gzip on")
         await pilot.press("n")
         assert played.position.second == 41
-        await pilot.press("N")
+        await pilot.press("b")
         assert played.position.second == 21
         await pilot.press("+", "+", "-")
         assert played.position.speed == 2

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -43,6 +43,15 @@ def came_to(made: Iterable[Tick], **more: Any) -> dict[str, Any]:
     return result(summary, duration=summary.firing, closed=False, session="", **given)
 
 
+def recorded(
+    path: Path,
+    made: Iterable[Tick],
+    meta: Mapping[str, object] = META,
+    came: Mapping[str, object] | None = None,
+) -> Path:
+    return record(path, made, meta, came, ui_fakes.CATALOGUE)
+
+
 def read(path: Path) -> Digest:
     with open_session(path) as session:
         return digest(session)
@@ -54,7 +63,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("report")
     made = list(ui_fakes.story(300))
     failed = Outcome("load.response.p95", "< 500ms", 0.7, False, "700 ms")
-    return record(directory / "a.loadwatch", made, META, came_to(made, outcomes=[failed]))
+    return recorded(directory / "a.loadwatch", made, META, came_to(made, outcomes=[failed]))
 
 
 class Page(HTMLParser):
@@ -167,7 +176,7 @@ def test_a_gap_is_a_gap_and_what_did_not_occur_is_zero(tmp_path: Path) -> None:
         tick(1, {"load.offered": 4.0, "load.errors.timeout": 3.0}),
         tick(2, {}),
     ]
-    data = as_data(read(record(tmp_path / "a.lw", made, META)))
+    data = as_data(read(recorded(tmp_path / "a.lw", made, META)))
     assert chart_of(data, "Failures per second")["timeout"] == [0.0, 3.0, None]
     assert chart_of(data, "Response time")["p50"] == [12.0, None, None]
     assert chart_of(data, "web: swap")["in"] == [2.0, None, None]
@@ -182,7 +191,7 @@ def test_long_runs_are_thinned_out_without_losing_a_spike(
                  "load.response.p99": 1.0 if n == 5 else 0.1})
         for n in range(10)
     ]  # fmt: skip
-    data = as_data(read(record(tmp_path / "a.lw", made, META)))
+    data = as_data(read(recorded(tmp_path / "a.lw", made, META)))
     assert (data["stride"], data["time"]) == (3, [0, 3, 6, 9])
     assert chart_of(data, "Requests per second")["offered"] == [1.0, 4.0, 7.0, 9.0]
     assert chart_of(data, "Response time")["p99"] == [100.0, 1000.0, 100.0, 100.0]
@@ -193,15 +202,15 @@ def test_long_runs_are_thinned_out_without_losing_a_spike(
 
 def test_the_steps_of_a_calm_run_tell_no_upper_bound(tmp_path: Path) -> None:
     made = list(ui_fakes.story(100))
-    assert read(record(tmp_path / "a.lw", made, META)).limit == "24/s held"
+    assert read(recorded(tmp_path / "a.lw", made, META)).limit == "24/s held"
     closed = [replace(one, rates={}) for one in made]
-    assert read(record(tmp_path / "b.lw", closed, META)).limit == "the steps do not tell"
+    assert read(recorded(tmp_path / "b.lw", closed, META)).limit == "the steps do not tell"
 
 
 def test_of_an_invalid_run_nothing_is_claimed(tmp_path: Path) -> None:
     made = list(ui_fakes.story(100))
     came = came_to(made, reasons=["send lag p99 300 ms"])
-    found = read(record(tmp_path / "a.lw", made, META, came))
+    found = read(recorded(tmp_path / "a.lw", made, META, came))
     assert {verdict.name for verdict in found.verdicts} == {"client-limited"}
     assert "held" not in found.limit
     assert "INVALID" in Page(as_html(found)).text

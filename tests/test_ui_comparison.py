@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from loadwatch.core.errors import SessionError
 from loadwatch.ui.app import LoadwatchApp
+from loadwatch.ui.screens.comparison import Comparison
 from loadwatch.verbs.named import comparing
 from tests.test_analysis_compare import sessions
 from tests.ui_fakes import CATALOGUE, FakeControls, shown, story, told
@@ -44,6 +45,17 @@ async def test_a_comparison_is_asked_for_by_name() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "Response time p95" not in shown(app)
+
+
+async def test_any_of_its_keys_closes_a_comparison() -> None:
+    app = an_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key in ("escape", "enter", "q", "c"):
+            app.push_screen(Comparison("slower"))
+            await pilot.pause()
+            await pilot.press(key)
+            await pilot.pause()
+            assert not isinstance(app.screen, Comparison)
 
 
 async def test_a_session_that_is_none_is_said() -> None:

@@ -15,9 +15,10 @@ from textual.dom import DOMNode
 
 import loadwatch.ui
 
+OTHERS = ("test_terminal.py", "test_replay.py")
 ROOT = Path(__file__).parent.parent
 ROW = re.compile(r"\| `(\S+)` \| (\w+) \| (.+?) \| `(\w+)` \|")
-SIGNS = {"/": "slash", "?": "question_mark"}
+SIGNS = {"/": "slash", "?": "question_mark", ".": "full_stop", ",": "comma"}
 SHOWN = {name: sign for sign, name in SIGNS.items()}
 
 
@@ -48,7 +49,7 @@ def listed() -> list[tuple[str, str, str, str]]:
 def pressed() -> dict[str, set[str]]:
     """Every test -> the texts in it, and in the constants of its module that it names."""
     found = {}
-    for path in (*ROOT.glob("tests/test_ui_*.py"), ROOT / "tests" / "test_terminal.py"):
+    for path in (*ROOT.glob("tests/test_ui_*.py"), *(ROOT / "tests" / name for name in OTHERS)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {
             target.id: texts(node.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from textual import work
@@ -11,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
-from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Playback, Position
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue
@@ -22,10 +20,10 @@ from loadwatch.ui.scale import clock
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.prompt import Prompt
 
-SEEKING = frozenset({"turn_speed", "seek_by", "to_mark", "type_time", "fire"})
+SEEKING = frozenset({"turn_speed", "seek_by", "to_mark", "type_time", "play"})
 """What a replay can and a run that is followed cannot."""
 
-REFUSED = frozenset({"turn", "type_rate", "refuse_rate", "mark", "stop"})
+REFUSED = frozenset({"turn", "type_rate", "refuse_rate", "mark", "stop", "fire"})
 """What only a run of one's own can."""
 
 
@@ -78,7 +76,8 @@ class Replay(Dashboard):
         Binding("full_stop", "seek_by(1)", "+1 s", key_display=".", tooltip="A second forth"),
         Binding("comma", "seek_by(-1)", "−1 s", key_display=",", tooltip="A second back"),
         Binding("n", "to_mark(1)", "Mark", tooltip="To the next mark"),
-        Binding("N", "to_mark(-1)", tooltip="To the mark before", show=False),
+        Binding("b", "to_mark(-1)", tooltip="To the mark before", show=False),
+        Binding("space", "play", "Play/pause", tooltip="Let the time go on, or stand"),
         Binding("=", "type_time", "Go to", tooltip="To a time"),
         Binding("+", "turn_speed(1)", "Faster", tooltip="Faster, up to ×60"),
         Binding("-", "turn_speed(-1)", "Slower", tooltip="Slower, down to ×1"),
@@ -133,6 +132,12 @@ class Replay(Dashboard):
             await self._playback.seek(seconds_of(answer))
             self.tell()
 
+    def action_play(self) -> None:
+        """Play or pause."""
+        playing = self._playback.position.playing
+        (self._playback.pause if playing else self._playback.resume)()
+        self.tell()
+
     def action_turn_speed(self, by: int) -> None:
         """The next speed up or down."""
         at = SPEEDS.index(self._playback.position.speed) + by
@@ -145,25 +150,8 @@ class ReplayApp(LoadwatchApp):
 
     SCREEN = Replay
     CSS_PATH = "../loadwatch.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "fire", "Play/pause", tooltip="Let the time go on, or stand"),
-        Binding("q", "quit", "Quit", tooltip="Leave"),
-    ]
-
-    def __init__(
-        self, bus: TickBus, history: History, controls: Playback, catalogue: Catalogue,
-        startup: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(bus, history, controls, catalogue, startup)
-        self._playback = controls
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What a run of one's own can is not offered."""
         offered = self._dashboard.check_action(action, parameters)
         return offered and super().check_action(action, parameters)
-
-    def action_fire(self) -> None:
-        """Play or pause."""
-        playing = self._playback.position.playing
-        (self._playback.pause if playing else self._playback.resume)()
-        self._dashboard.tell()
