@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -13,9 +14,13 @@ Behaviour = Callable[[bytes, asyncio.StreamWriter], Awaitable[bool]]
 
 @contextlib.asynccontextmanager
 async def serving(
-    behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
-) -> AsyncIterator[int]:
-    """A server on a free port; yields the port, and leaves no connection open."""
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
+    window: int = 0,
+) -> AsyncIterator[int]:  # fmt: skip
+    """A server on a free port; yields the port, and leaves no connection open.
+
+    With a `window` its system takes so many bytes that it has not read, and not more and more.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,13 +30,16 @@ async def serving(
         try:
             while await behaviour(await reader.readuntil(b"\r\n\r\n"), writer):
                 await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError,
+                asyncio.CancelledError):  # fmt: skip
             pass
         finally:
             tasks.discard(task)
             writer.transport.abort() if writer.is_closing() else writer.close()
 
     server = await asyncio.start_server(connection, host, 0, ssl=tls)
+    if window:
+        server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -6,6 +6,7 @@ left of it.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -166,7 +167,8 @@ class Sshd:
     def drop(self) -> None:
         """Kill every connection, as a broken network would; go on listening."""
         for session in self.sessions():
-            os.kill(session, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(session, signal.SIGKILL)
 
     def stop(self) -> None:
         """End the server and every connection."""

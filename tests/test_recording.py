@@ -38,7 +38,7 @@ def integrity(path: Path) -> str:
 def child(code: str, path: Path) -> list[str]:
     """A process of its own that runs `code` on `path`."""
     head = """
-        import sys, time
+        import signal, sys, time
         from pathlib import Path
         from loadwatch.session import Recorder, open_session
         from tests import ticks
@@ -342,6 +342,7 @@ def test_an_interrupt_of_the_recording_thread_is_no_end(tmp_path: Path) -> None:
     """Ctrl+C goes to the main thread: what is queued is still written by `close`."""
     path = tmp_path / "a.lw"
     code = """
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
         recorder = Recorder(path, {}, ticks.CATALOGUE)
         try:
             for one in ticks.run(50):

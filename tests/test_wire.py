@@ -301,8 +301,9 @@ async def test_a_body_goes_with_the_request() -> None:
 
 async def test_an_answer_before_the_request_is_sent_whole() -> None:
     """413 upon the head: it counts, and the connection with its half-sent request is not kept."""
-    async with serving(answering(OK.replace(b"200 OK", b"413 Too Large"))) as port:
-        body = bytes(8 * 1024 * 1024)
+    refusal = OK.replace(b"200 OK", b"413 Too Large")
+    async with serving(answering(refusal), window=65536) as port:
+        body = bytes(16 * 1024 * 1024)
         request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "POST", body))
         wire, stream = Wire("127.0.0.1", port, None, 5, 10), Stream("home", request)
         await ended(wire, stream, 2)
