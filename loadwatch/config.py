@@ -18,8 +18,19 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Load, Plan, Scenario, Seconds, Target, Threshold
+from loadwatch.core.plan import (
+    Access,
+    Group,
+    Host,
+    Load,
+    Plan,
+    Scenario,
+    Seconds,
+    Target,
+    Threshold,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -118,6 +129,7 @@ def check(plan: Plan, source: str) -> Plan:
     for scenario in plan.scenarios:
         _check_scenario(scenario, plan.target.url, wrong)
     for host in plan.hosts:
+        _check_access(host, wrong)
         for group in host.groups:
             _check_group(group, f"host.{host.name}.group.{group.name}", wrong)
     total = sum(scenario.rate for scenario in plan.scenarios)
@@ -156,6 +168,14 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
+
+
+def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
+    try:
+        parse_address(host.access.to)
+    except ValueError as error:
+        to = ".to" if isinstance(host.ssh, Access) else ""
+        raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
 
 
 def _check_group(group: Group, where: str, wrong: Callable[[str, str], PlanError]) -> None:

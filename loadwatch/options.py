@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from loadwatch.config import check
+from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import HIGHEST_RATE, Group, Host, Plan, Scenario, Seconds
 
@@ -107,10 +108,15 @@ def _watching(host: Host, options: Any) -> Host:
 
 
 def host_for(address: str, taken: Collection[str]) -> Host:
-    """`--host user@a.b.c` as a Host named `a`, or `a-2` where that name is taken."""
-    bare = address.rpartition("@")[2]
-    first = bare if ":" in bare and "." not in bare else bare.split(":")[0]
-    label = first if re.fullmatch(r"[\d.]+", first) else first.split(".")[0]
+    """`--host user@a.b.c` as a Host named `a`, or `a-2` where that name is taken.
+
+    PlanError if it is no address.
+    """
+    try:
+        host = parse_address(address).host
+    except ValueError as error:
+        raise PlanError(f"--host: {error}") from None
+    label = host if re.fullmatch(r"[\d.]+", host) else host.split(".")[0]
     base = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-") or "host"
     name, number = base, 2
     while name in taken:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loadwatch import config, options
 from loadwatch.analysis.thresholds import parse
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Scenario
+from loadwatch.core.plan import Access, Group, Scenario
 from loadwatch.watching import catalogue
 
 TARGET = '[target]\nurl = "http://127.0.0.1:8000"\n'
@@ -51,6 +51,8 @@ def test_the_defaults() -> None:
          "thresholds.load.sent: Expected `str | object`, got `int`"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = "local"\n[[host.group]]\nname = "g"\nusr = 1',
          "host[0].group[0].usr: unknown key; did you mean `user`?"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = { too = "web" }',
+         "host[0].ssh.too: unknown key; did you mean `to`?"),
         # Wrong types and values.
         (TARGET + HOME + 'rate = "fast"', "scenario[0].rate: Expected `float`, got `str`"),
         (TARGET + HOME + "rate = -1", "scenario[0].rate: Expected `float` >= 0.0"),
@@ -90,6 +92,14 @@ def test_the_defaults() -> None:
          "load.max_rate: the rates sum to 10/s, above the ceiling of 5/s"),
         (TARGET + HOME + '[load]\nmax_rate = 15\n[[stage]]\nduration = "1s"\nscale = 2',
          "load.max_rate: the rates sum to 20/s, above the ceiling of 15/s"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = "a b"',
+         "host.a.ssh: expected [user@]host[:port], an alias of ~/.ssh/config, or local, got 'a b'"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = { to = "web:99999" }',
+         "host.a.ssh.to: no such port: 99999"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = { to = "web", backend = "putty" }',
+         "host[0].ssh.backend: Invalid enum value 'putty'"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = 22',
+         "host[0].ssh: Expected `str | object`, got `int`"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = "local"\n[[host.group]]\nname = "g"',
          "host.a.group.g: give user, command or pids"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = "local"\n'
@@ -159,11 +169,32 @@ def test_what_is_no_duration(text: str) -> None:
         ("web", ["web", "web-2"], "web-3"),
         ("me@10.0.0.1:2222", [], "10-0-0-1"),
         ("local", [], "local"),
+        ("ssh://deploy@web:2222", [], "web"),
+        ("[2001:db8::1]:22", [], "2001-db8-1"),
     ],
 )
 def test_hosts_are_named_by_their_first_label(address: str, taken: list[str], name: str) -> None:
     host = options.host_for(address, taken)
     assert (host.name, host.ssh) == (name, address)
+
+
+def test_an_option_that_is_no_address() -> None:
+    with pytest.raises(PlanError, match=r"--host: expected .*got 'a b'"):
+        options.host_for("a b", [])
+
+
+def test_a_host_s_access_in_full_and_in_short() -> None:
+    hosts = (
+        '[[host]]\nname = "a"\nssh = "deploy@web"\n'
+        '[[host]]\nname = "b"\nssh = { to = "web", backend = "openssh" }\n'
+    )
+    short, full = decode(TARGET + HOME + hosts).hosts
+    assert short.access == Access("deploy@web", "paramiko")
+    assert full.access == Access("web", "openssh")
+    assert config.redact(decode(TARGET + HOME + hosts))["host"][1]["ssh"] == {
+        "to": "web",
+        "backend": "openssh",
+    }
 
 
 def given_options(**given: object) -> argparse.Namespace:

@@ -107,17 +107,36 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pids: tuple[int, ...] | None = None
 
 
+LOCAL = "local"
+"""What `ssh` of a host says for this machine."""
+
+
+class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A server to log in to: `[user@]host[:port]`, an alias of ~/.ssh/config, or `local`.
+
+    The backend `openssh` is the system's `ssh`, for what paramiko cannot do.
+    """
+
+    to: str
+    backend: Literal["paramiko", "openssh"] = "paramiko"
+
+
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"groups": "group"}):
-    """A watched server: `ssh` is `[user@]host[:port]`, an alias of ~/.ssh/config, or `local`.
+    """A watched server: `ssh` is where to log in, in full or as `to` alone.
 
     `interval` is vmstat's, `top_interval` top's (the same unless given).
     """
 
     name: Name
-    ssh: str
+    ssh: str | Access
     interval: Seconds = Seconds(1)
     top_interval: Seconds | None = None
     groups: tuple[Group, ...] = ()
+
+    @property
+    def access(self) -> Access:
+        """`ssh` in full."""
+        return self.ssh if isinstance(self.ssh, Access) else Access(self.ssh)
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
