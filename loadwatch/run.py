@@ -21,13 +21,14 @@ from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.verdict import JUDGED_SECONDS
 from loadwatch.analysis.windows import Watcher
+from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.plan import HIGHEST_RATE, Plan
 from loadwatch.core.ramp import Turn, first_turn, steady
-from loadwatch.core.reading import HostStatus, Reading
+from loadwatch.core.reading import Reading
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
@@ -53,16 +54,15 @@ PATIENCE = 1.0
 class Run:
     """One run of a plan, from the first spawned worker to the closed session file.
 
-    `plan` is as written (it is recorded), `secrets` maps host names to the passwords or passphrases
-    that were asked for. Firing ends after `duration` seconds, or when told; an `endless` run goes
-    on watching then. The session file is created here: SessionError if it exists already.
+    `plan` is as written (it is recorded). Firing ends after `duration` seconds, or when told; an
+    `endless` run goes on watching then. The session file is created here: SessionError if it exists
+    already.
     """
 
     def __init__(
         self,
         plan: Plan,
         session: Path,
-        secrets: Mapping[str, str] | None = None,
         duration: float | None = None,
         endless: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -89,7 +89,7 @@ class Run:
         self._health = Health(plan, workers_of(plan), Limits.here())
         self._ticker = Ticker(self._turn.after, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
-        self._hosts = Watching(plan.hosts, secrets or {}, self._observed, self._host_turned)
+        self._hosts = Watching(plan.hosts, self._observed, self._event)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
@@ -104,15 +104,17 @@ class Run:
         self.bus.subscribe(self._recorder.add)
         self.bus.subscribe(Sizes(self._turn.after, partial(self._event, "answer")).add)
 
-    async def start(self, hosts_first: bool = False, dry: bool = False) -> None:
+    async def start(
+        self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
+    ) -> None:
         """Spawn the workers, start the monitors, begin firing.
 
         With `hosts_first` firing waits until every host is watched: HostError for the first one
         that cannot be. Otherwise neither waits for the other. With `dry` a request of each scenario
-        is tried before.
+        is tried before. `asker` is asked for secrets.
         """
         self._loop = asyncio.get_running_loop()
-        self._hosts.start()
+        self._hosts.start(asker)
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
@@ -229,11 +231,6 @@ class Run:
     def _observed(self, reading: Reading) -> None:
         if self._origin is not None:
             self._ticker.reading(math.floor(reading.at - self._origin), reading)
-
-    def _host_turned(self, status: HostStatus) -> None:
-        kind: EventKind = "gap" if status.state in ("silent", "lost") else "host"
-        detail = f": {status.detail}" if status.detail else ""
-        self._event(kind, f"{status.state}{detail}", status.host)
 
     def _worker_died(self, reason: str) -> None:
         self._deaths.append(reason)

@@ -7,16 +7,21 @@ only; everything else here belongs to the loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
+from loadwatch.core.asking import Asker
 from loadwatch.core.errors import HostError
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
 from loadwatch.core.plan import Host
-from loadwatch.core.reading import HostStatus, Reading
-from loadwatch.remote import HostMonitor, host_metrics
+from loadwatch.core.reading import HostNote, HostStatus, Reading
+from loadwatch.core.tick import EventKind
+from loadwatch.remote import Answers, HostMonitor, host_metrics
 
 STARTUP = 20.0
-"""Seconds that a headless run waits for its hosts."""
+"""Seconds that a headless run waits for its hosts, those in which a person is asked apart."""
+
+LOOK = 0.1
+"""Seconds between two looks at whether the hosts are there."""
 
 FAREWELL = 5.0
 """Seconds that a monitor may take to leave its host clean."""
@@ -28,28 +33,22 @@ def catalogue() -> Catalogue:
 
 
 class Watching:
-    """`on_reading` gets every observation, `on_turn` every change of a host's state.
-
-    `secrets` maps host names to the passwords or passphrases that were asked for.
+    """`on_reading` gets every observation; `on_event` every change of a host's state and every note
+    on one, as its kind, a line of text, and the host.
     """
 
     def __init__(
         self,
         hosts: Iterable[Host],
-        secrets: Mapping[str, str],
         on_reading: Callable[[Reading], None],
-        on_turn: Callable[[HostStatus], None],
+        on_event: Callable[[EventKind, str, str], None],
     ) -> None:
+        self._hosts = tuple(hosts)
         self._on_reading = on_reading
-        self._on_turn = on_turn
-        self._states: dict[str, HostStatus] = {}
-        self._monitors = []
-        for host in hosts:
-            self._states[host.name] = HostStatus(host.name, "connecting")
-            self._monitors.append(
-                HostMonitor(host, self._from_thread, secret=secrets.get(host.name))
-            )
-        self._changed = asyncio.Event()
+        self._on_event = on_event
+        self._states = {host.name: HostStatus(host.name, "connecting") for host in self._hosts}
+        self._monitors: list[HostMonitor] = []
+        self._answers = Answers()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
 
@@ -58,28 +57,27 @@ class Watching:
         """How every host stands, in the plan's order."""
         return tuple(self._states.values())
 
-    def start(self) -> None:
-        """Begin to watch, on the running loop."""
+    def start(self, asker: Asker | None) -> None:
+        """Begin to watch, on the running loop; what it takes to log in is asked of `asker`."""
         self._loop = asyncio.get_running_loop()
-        for monitor in self._monitors:
-            monitor.start()
+        self._answers = Answers(asker)
+        for host in self._hosts:
+            self._monitors.append(HostMonitor(host, self._from_thread, self._answers))
+            self._monitors[-1].start()
 
     async def live(self) -> None:
         """Return when every host is watched; HostError for the first one that cannot be."""
-        try:
-            async with asyncio.timeout(STARTUP):
-                while waiting := [s for s in self.statuses if s.state != "live"]:
-                    for status in waiting:
-                        if status.state == "failed":
-                            raise HostError(f"host {status.host}: {status.detail}")
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            status = next(s for s in self.statuses if s.state != "live")
-            raise HostError(
-                f"host {status.host}: not watched within {STARTUP:.0f} s"
-                f" ({status.state}{': ' + status.detail if status.detail else ''})"
-            ) from None
+        left = STARTUP
+        while waiting := [status for status in self.statuses if status.state != "live"]:
+            for host in waiting:
+                if host.state == "failed":
+                    raise HostError(f"host {host.host}: {host.detail}")
+            if left <= 0:
+                late = waiting[0]
+                state = f"{late.state}: {late.detail}" if late.detail else late.state
+                raise HostError(f"host {late.host}: not watched within {STARTUP:.0f} s ({state})")
+            await asyncio.sleep(LOOK)
+            left -= 0.0 if self._answers.is_asking else LOOK
 
     def stop(self) -> None:
         """Leave every host; each keeps the state in which the run ended."""
@@ -91,7 +89,7 @@ class Watching:
         """Return when every monitor's threads have ended, or have had their time."""
         await asyncio.gather(*(asyncio.to_thread(m.join, FAREWELL) for m in self._monitors))
 
-    def _from_thread(self, item: Reading | HostStatus) -> None:
+    def _from_thread(self, item: Reading | HostStatus | HostNote) -> None:
         """A monitor's sink, called in its threads."""
         assert self._loop is not None
         try:
@@ -99,14 +97,18 @@ class Watching:
         except RuntimeError:
             pass  # the loop is closed: nobody is interested any more
 
-    def _observe(self, item: Reading | HostStatus) -> None:
+    def _observe(self, item: Reading | HostStatus | HostNote) -> None:
         if self._stopped:
             return
         if isinstance(item, Reading):
             self._on_reading(item)
             return
+        if isinstance(item, HostNote):
+            self._on_event("host", item.text, item.host)
+            return
         before = self._states[item.host]
         self._states[item.host] = item
-        self._changed.set()
         if before.state != item.state:
-            self._on_turn(item)
+            kind: EventKind = "gap" if item.state in ("silent", "lost") else "host"
+            detail = f": {item.detail}" if item.detail else ""
+            self._on_event(kind, f"{item.state}{detail}", item.host)

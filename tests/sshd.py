@@ -21,6 +21,13 @@ from pathlib import Path
 
 import pytest
 
+from loadwatch.core.asking import Question
+from loadwatch.remote import sshfile
+from loadwatch.remote.answers import Answers
+from loadwatch.remote.connection import SshLink, connect
+from loadwatch.remote.link import Link
+from loadwatch.remote.sshconfig import resolve
+
 MARK = "LOADWATCH_TEST"
 PASSPHRASE = "open, please"
 
@@ -73,6 +80,13 @@ def children(parent: int) -> list[int]:
     return found
 
 
+def _name(pid: int) -> str:
+    try:
+        return (Path("/proc") / str(pid) / "comm").read_text()
+    except OSError:
+        return ""
+
+
 def keygen(path: Path, passphrase: str = "", *options: str) -> Path:
     """A new key; ed25519 unless `options` say otherwise."""
     kind = options or ("-t", "ed25519")
@@ -92,35 +106,53 @@ class Sshd:
     environment: dict[str, str] = field(default_factory=dict)
     mark: str = field(default_factory=lambda: f"{MARK}={secrets.token_hex(8)}")
     port: int = 0
+    address: str = "127.0.0.1"
+    client: Sshd | None = None
+    """Whose home, key and files are to be used; else they are made."""
 
     def __post_init__(self) -> None:
-        self.home = self.directory / "home"
         self.login_home = self.directory / "login"
         self.host_key = keygen(self.directory / "host_key")
         self.login_home.mkdir()
-        (self.home / ".ssh").mkdir(parents=True)
-        self.key = keygen(self.home / ".ssh" / "id_ed25519")
+        if self.client is None:
+            self.home = self.directory / "home"
+            (self.home / ".ssh").mkdir(parents=True)
+            self.key = keygen(self.home / ".ssh" / "id_ed25519")
+        else:
+            self.home, self.key = self.client.home, self.client.key
         authorized = self.directory / "authorized_keys"
         authorized.write_text(self.key.with_suffix(".pub").read_text())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        with socket.socket(family) as free:
+            free.bind((self.address, 0))
             self.port = free.getsockname()[1]
         self.known_hosts = self.home / ".ssh" / "known_hosts"
-        self.trust(self.host_key)
-        self.configure()
+        if self.client is None:
+            self.trust(self.host_key)
+            self.configure()
+        else:
+            with self.known_hosts.open("a") as file:
+                file.write(self.promise(self.host_key))
         self.start()
 
     def configure(self, more: str = "") -> None:
         """Write the client's ~/.ssh/config."""
         (self.home / ".ssh" / "config").write_text(
-            f"Host web\n  HostName 127.0.0.1\n  Port {self.port}\n  User {self.user}\n"
+            f"Host web\n  HostName {self.address}\n  Port {self.port}\n  User {self.user}\n"
             f"  UserKnownHostsFile {self.known_hosts}\n  GlobalKnownHostsFile none\n{more}"
         )
 
     def trust(self, host_key: Path) -> None:
         """Make `host_key` the one that known_hosts promises."""
-        public = host_key.with_suffix(".pub").read_text()
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public}")
+        self.known_hosts.write_text(self.promise(host_key))
+
+    def promise(self, host_key: Path) -> str:
+        """The line of known_hosts that promises `host_key`."""
+        return f"[{self.address}]:{self.port} {host_key.with_suffix('.pub').read_text()}"
+
+    def lock(self) -> None:
+        """Lock the client's key by `PASSPHRASE`."""
+        subprocess.run(["ssh-keygen", "-q", "-p", "-N", PASSPHRASE, "-f", self.key], check=True)
 
     def start(self) -> None:
         """Start listening; returns once it does."""
@@ -129,10 +161,12 @@ class Sshd:
         settings = " ".join(f'{name}="{value}"' for name, value in environment.items())
         config = self.directory / "sshd_config"
         config.write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\n"
+            # The first value counts, so that the options can differ from what follows.
+            f"{self.options}\n"
+            f"Port {self.port}\nListenAddress {self.address}\nHostKey {self.host_key}\n"
             f"AuthorizedKeysFile {self.directory / 'authorized_keys'}\nPidFile none\n"
             "StrictModes no\nUsePAM no\nPermitRootLogin yes\nKbdInteractiveAuthentication no\n"
-            f"{self.options}\nSetEnv {settings}\n"
+            f"SetEnv {settings}\n"
         )
         sshd = find("sshd")
         assert sshd is not None
@@ -146,7 +180,7 @@ class Sshd:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as client:
+            with socket.create_connection((self.address, self.port), 1) as client:
                 return client.recv(4) == b"SSH-"
         except OSError:
             return False
@@ -167,14 +201,51 @@ class Sshd:
     def drop(self) -> None:
         """Kill every connection, as a broken network would; go on listening."""
         for session in self.sessions():
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
-                os.kill(session, signal.SIGKILL)
+            # The session of another user is held by a process of that user.
+            held = [p for p in children(session) if _name(p).startswith("sshd")]
+            for process in (session, *held):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def stop(self) -> None:
         """End the server and every connection."""
         self.drop()
         self._process.kill()
         self._process.wait()
+
+
+class Person:
+    """Answers questions as scripted, then declines; remembers what was asked."""
+
+    def __init__(self, *answers: str | tuple[str, ...] | None) -> None:
+        self.questions: list[Question] = []
+        self._answers = list(answers)
+
+    def __call__(self, question: Question) -> tuple[str, ...] | None:
+        self.questions.append(question)
+        answer = self._answers.pop(0) if self._answers else None
+        return (answer,) if isinstance(answer, str) else answer
+
+    @property
+    def labels(self) -> list[str]:
+        return [field.label for question in self.questions for field in question.fields]
+
+
+def log_in(
+    alias: str = "web", answers: Answers | None = None, notes: list[str] | None = None
+) -> SshLink:
+    """A link to an alias of the client's configuration."""
+    said = [] if notes is None else notes
+    return connect(resolve(alias), answers or Answers(), said.append)
+
+
+def output_of(link: Link, command: str) -> bytes:
+    """All that a command writes."""
+    stream = link.open(command)
+    output = b""
+    while (data := stream.read(1.0)) != b"":
+        output += data or b""
+    return output
 
 
 Start = Callable[..., Sshd]
@@ -193,6 +264,7 @@ def start_sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Star
         started.append(server)
         monkeypatch.setenv("HOME", str(server.home))
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        monkeypatch.setattr(sshfile, "SYSTEM_CONFIG", tmp_path / "no ssh_config")
         return server
 
     yield start

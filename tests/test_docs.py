@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadwatch.remote import sshconfig
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
@@ -21,3 +23,12 @@ def test_links_and_named_files_exist(document: Path) -> None:
     named = re.findall(r"`((?:tests|docs|configs|loadwatch|benchmarks)/[\w./-]+)`", text)
     missing += [name for name in named if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_every_setting_of_ssh_config_that_is_read_is_documented() -> None:
+    source = (ROOT / "loadwatch/remote/sshconfig.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'settings\.(?:first|words|is_yes)\(\s*"(\w+)"', source))
+    read |= {names[0] for names in sshconfig.METHODS.values()} | set(sshconfig._NOT_HONOURED)
+    assert len(read) > 25
+    text = (ROOT / "docs/ssh.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(read) if f"`{name}`" not in text] == []

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas
@@ -16,7 +15,7 @@ import pytest
 
 from benchmarks.peers import nginx
 from loadwatch.session import open_session
-from tests.sshd import Sshd, Start, eventually, keygen, require, sshd, start_sshd
+from tests.sshd import Sshd, eventually, keygen, require, sshd, start_sshd
 from tests.terminal import terminal
 from tests.test_cli import children
 
@@ -143,22 +142,3 @@ def test_a_wrong_host_key_is_exit_code_3_and_nothing_is_fired(
     assert "SHA256:" in line
     assert done.stdout == ""
     assert not (tmp_path / "s").exists()
-
-
-def test_a_password_that_is_wrong_is_said_before_the_first_request(
-    start_sshd: Start, tmp_path: Path
-) -> None:
-    """Asked for on the terminal, before any screen; refused in one line."""
-    server = start_sshd(options="PasswordAuthentication yes\nPubkeyAuthentication no")
-    server.key.unlink()
-    with terminal(
-        *LOADWATCH, "run", "http://127.0.0.1:9/", "--host", "web", "--duration", "1s",
-        "--session", str(tmp_path / "s"),
-    ) as shown:  # fmt: skip
-        shown.wait_for("assword")
-        time.sleep(0.3)
-        shown.press("not the password\r")
-        code, said = shown.end(60)
-    assert code == 3
-    assert "not the password" not in said
-    assert "host web" in said

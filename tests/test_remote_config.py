@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import os
 import pwd
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from loadwatch.core.errors import HostError, LoadwatchError, PlanError
-from loadwatch.core.plan import Host
-from loadwatch.remote import needs_secret
-from loadwatch.remote.credentials import MOST_KEYS, gather
-from loadwatch.remote.knownhosts import KnownHosts, fingerprint
+from loadwatch.core.errors import HostError, PlanError
+from loadwatch.remote import sshfile
+from loadwatch.remote.credentials import gather, load
+from loadwatch.remote.knownhosts import KnownHosts, fingerprint, remember
 from loadwatch.remote.sshconfig import Login, resolve
+from loadwatch.remote.sshfile import split
 from tests.sshd import PASSPHRASE, eventually, keygen, require
 
 
@@ -28,6 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("USER", "me")
     monkeypatch.setenv("LOGNAME", "me")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setattr(sshfile, "SYSTEM_CONFIG", tmp_path / "ssh_config")
     (tmp_path / ".ssh").mkdir()
     return tmp_path
 
@@ -63,7 +68,121 @@ CONFIGS = [
     # included files take part, and the block goes on behind
     ("Host web\n Include {home}/.ssh/more/*.conf\n Port 8\n", "web"),
     ("Include {home}/.ssh/more/*.conf\nUser u\n", "other"),
+    # an included block ends with its file
+    ("Host web\n Include {home}/.ssh/more/*.conf\n Port 8\nHost *\n ConnectTimeout 3\n", "db"),
+    # ways through
+    ("Host web\n ProxyJump a@b:22,c\n ProxyCommand nc %h %p\n", "web"),
+    ("Host web\n ProxyCommand none\n ProxyJump x\n", "web"),
+    ("Host web\n ProxyJump none\nHost *\n ProxyJump x\n", "web"),
+    ("Host web\n ProxyJump ssh://me@b:2022\n", "web"),
+    ('ProxyCommand ssh -W [x]:22   "b x" # 2>&1\n', "web"),
+    ("ConnectTimeout 1m30s\nAddressFamily inet6\nBindAddress ::1\n", "web"),
+    ("ConnectTimeout none\nAddressFamily inet\n", "web"),
+    # logins
+    ("CertificateFile /c/1\nHost web\n CertificateFile /c/2\nCertificateFile /c/1\n", "web"),
+    ("IdentityAgent /a/%r\nUser u\n", "web"),
+    ("IdentityAgent none\n", "web"),
+    ("PreferredAuthentications password,publickey\nNumberOfPasswordPrompts 2\n", "web"),
+    ("PubkeyAuthentication no\nPasswordAuthentication no\n", "web"),
+    ("KbdInteractiveAuthentication no\n", "web"),
+    ("BatchMode yes\nHashKnownHosts yes\n", "web"),
+    ("StrictHostKeyChecking accept-new\n", "web"),
+    ("StrictHostKeyChecking yes\n", "web"),
+    ("User CORP\\bob\n", "web"),
+    ("User 'a b'\nHost web\n Port 4\n", "web"),
+    # Match by more
+    ('Match exec "test %n = web"\n User e\nMatch exec "test %h = db"\n Port 9\n', "web"),
+    ("Match !exec false\n User e\nMatch exec true !host web\n Port 9\n", "web"),
+    ("Match host db exec true\n User e\nMatch localuser nobody\n Port 9\n", "web"),
+    # a second pass, in which the real name counts
+    (
+        "Host web\n HostName real\nMatch final host real\n User f\nHost real\n Port 77\n"
+        "Match originalhost web\n IdentityFile /k/o\n",
+        "web",
+    ),
+    ("Match final\n User f\nMatch canonical\n Port 5\n", "web"),
+    ("Host web\n HostName real\nMatch canonical\n Port 5\nHost real\n User r\n", "web"),
 ]
+
+
+def shown(login: Login) -> dict[str, str]:
+    """The login as `ssh -G` would print it."""
+    proofs, route = login.proofs, login.route
+    families = {socket.AF_UNSPEC: "any", socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
+    lines = {
+        "hostname": login.hostname,
+        "port": str(login.port),
+        "user": login.user,
+        "identitiesonly": "yes" if proofs.identities_only else "no",
+        "connecttimeout": f"{route.timeout:.0f}",
+        "addressfamily": families[route.family],
+        "bindaddress": route.bind or "",
+        "proxycommand": route.proxy or "",
+        "proxyjump": jumps(login),
+        "certificatefile": " ".join(map(str, proofs.certificates)),
+        "identityagent": str(proofs.agent or "none"),
+        "hashknownhosts": "yes" if login.host_key.hashed else "no",
+        "preferredauthentications": ",".join(proofs.methods),
+        "batchmode": "no" if proofs.prompts else "yes",
+        "known_hosts": " ".join(map(str, login.host_key.files)),
+        "hostkeyalias": login.host_key.name,
+        "stricthostkeychecking": login.host_key.strictness,
+    }
+    if proofs.explicit:
+        lines["identityfile"] = " ".join(map(str, proofs.key_files))
+    return lines
+
+
+def jumps(login: Login) -> str:
+    """The hops of a login, first to last, as ProxyJump would have them."""
+    hop = login.route.jump
+    if hop is None:
+        return ""
+    user = f"{hop.user}@" if f"{hop.user}@" in hop.command else ""
+    port = f":{hop.port}" if "-p" in hop.command else ""
+    before = jumps(hop)
+    return f"{before},{user}{hop.hostname}{port}" if before else f"{user}{hop.hostname}{port}"
+
+
+def expected(printed: str, login: Login, home: Path) -> dict[str, str]:
+    """What `ssh -G` printed, in the same terms."""
+    said: dict[str, str] = {}
+    root = pwd.getpwuid(os.getuid()).pw_dir
+    for setting in printed.splitlines():
+        key, _, value = setting.partition(" ")
+        value = value.replace(f"{root}/.ssh", f"{home}/.ssh")
+        said[key] = f"{said[key]} {value}" if key in said else value
+    get = said.get
+    switches = {
+        "publickey": said["pubkeyauthentication"],
+        "keyboard-interactive": said["kbdinteractiveauthentication"],
+        "password": said["passwordauthentication"],
+    }
+    preferred = get("preferredauthentications", ",".join(switches)).split(",")
+    methods = [method for method in preferred if switches.get(method) in ("yes", "true")]
+    strictness = {"true": "yes", "false": "accept-new"}
+    lines = {
+        **{key: said[key] for key in
+           ("hostname", "port", "user", "identitiesonly", "addressfamily", "hashknownhosts",
+            "batchmode")},
+        **{key: get(key, "") for key in
+           ("bindaddress", "proxycommand", "proxyjump", "certificatefile")},
+        # There is no agent in the environment; `ssh -G` leaves the tokens as they are.
+        "identityagent": get("identityagent", "none").replace("%r", login.user),
+        "connecttimeout": "10" if said["connecttimeout"] == "none" else said["connecttimeout"],
+        "preferredauthentications": ",".join(methods),
+        "known_hosts": f"{said['userknownhostsfile']} {said['globalknownhostsfile']}",
+        "hostkeyalias": get("hostkeyalias", login.host_key.name),
+        "stricthostkeychecking": strictness.get(
+            said["stricthostkeychecking"], said["stricthostkeychecking"]
+        ),
+    }  # fmt: skip
+    if said["batchmode"] == "yes" and lines["stricthostkeychecking"] == "ask":
+        lines["stricthostkeychecking"] = "yes"  # it comes to the same
+    if login.proofs.explicit:
+        keys = said["identityfile"].replace("%n", "web").replace("%r", login.user)
+        lines["identityfile"] = keys
+    return lines
 
 
 @pytest.mark.parametrize(("text", "alias"), CONFIGS)
@@ -80,23 +199,8 @@ def test_configuration_means_what_ssh_says_it_means(
     done = subprocess.run(
         ["ssh", "-G", "-F", config, alias], capture_output=True, text=True, check=True
     )
-    said: dict[str, list[str]] = {}
-    for setting in done.stdout.splitlines():
-        key, _, value = setting.partition(" ")
-        said.setdefault(key, []).append(value.replace(f"{account.pw_dir}/.ssh", f"{home}/.ssh"))
     login = resolve(alias)
-    only = "yes" if login.identities_only else "no"
-    assert [login.hostname] == said["hostname"]
-    assert [str(login.port)] == said["port"]
-    assert [login.user] == said["user"]
-    assert [only] == said["identitiesonly"]
-    assert said.get("hostkeyalias", [login.key_name]) == [login.key_name]
-    files = said["userknownhostsfile"] + said["globalknownhostsfile"]
-    assert [str(path) for path in login.known_hosts] == " ".join(files).split()
-    if login.explicit:
-        # `ssh -G` leaves the tokens as they are.
-        keys = [key.replace("%n", alias).replace("%r", login.user) for key in said["identityfile"]]
-        assert [str(path) for path in login.key_files] == keys
+    assert shown(login) == expected(done.stdout, login, home)
 
 
 ADDRESSES = [
@@ -108,6 +212,8 @@ ADDRESSES = [
     ("fe80::1%eth0", ("fe80::1%eth0", 22, "me", "ssh fe80::1%eth0")),
     ("a@[2001:db8::1]:2200", ("2001:db8::1", 2200, "a", "ssh -p 2200 a@2001:db8::1")),
     ("[::1]", ("::1", 22, "me", "ssh ::1")),
+    ("bob@corp.example@web", ("web", 22, "bob@corp.example", "ssh bob@corp.example@web")),
+    ("ssh://deploy@web:2222", ("web", 2222, "deploy", "ssh -p 2222 deploy@web")),
 ]
 
 
@@ -119,7 +225,21 @@ def test_addresses(home: Path, written: str, expected: tuple[str, int, str, str]
 
 @pytest.mark.parametrize(
     "written",
-    ["", "a b", "@web", "web:", "web:port", "web:0", "web:65536", "-oX=y", "a@b@c", "[::1"],
+    [
+        "",
+        "a b",
+        "@web",
+        "web:",
+        "web:port",
+        "web:0",
+        "web:65536",
+        "-oX=y",
+        "-x@web",
+        "[::1",
+        "$(id)@web",
+        "web;id",
+        "a`b",
+    ],
 )
 def test_what_is_no_address(home: Path, written: str) -> None:
     with pytest.raises(PlanError, match="ssh = "):
@@ -131,19 +251,94 @@ def test_what_the_plan_says_goes_before_the_configuration(home: Path) -> None:
     assert (resolve("me@web:22").user, resolve("me@web:22").port) == ("me", 22)
 
 
-@pytest.mark.parametrize("setting", ["ProxyJump bastion", "ProxyCommand nc %h %p"])
-def test_what_cannot_be_done_is_said_rather_than_ignored(home: Path, setting: str) -> None:
-    (home / ".ssh" / "config").write_text(f"Host web\n {setting}\nHost *\n ProxyJump none\n")
-    with pytest.raises(HostError, match=r"Proxy.*not supported"):
+def test_every_hop_is_looked_up_by_itself(home: Path) -> None:
+    (home / ".ssh" / "config").write_text(
+        "Host web\n ProxyJump first,ops@second:2200\n"
+        "Host first\n HostName 10.0.0.1\n User one\n HostKeyAlias eins\n ProxyJump zeroth\n"
+        "Host second\n HostName 10.0.0.2\n ProxyJump elsewhere\n IdentityFile /k/2\n"
+        "Host zeroth\n ProxyCommand nc %h %p\n"
+    )
+    second = resolve("web").route.jump
+    assert second is not None
+    assert (str(second), second.proofs.key_files) == ("ops@10.0.0.2:2200", (Path("/k/2"),))
+    first = second.route.jump  # as `ssh -J first second` has it: not by elsewhere
+    assert first is not None
+    assert (str(first), first.host_key.name) == ("one@10.0.0.1", "eins")
+    zeroth = first.route.jump
+    assert zeroth is not None
+    assert (zeroth.route.jump, zeroth.route.proxy) == (None, "nc zeroth 22")
+
+
+@pytest.mark.parametrize("setting", ["ProxyJump bastion", "ProxyJump a b@", "ProxyJump $(id)"])
+def test_a_way_that_leads_nowhere_is_said(home: Path, setting: str) -> None:
+    (home / ".ssh" / "config").write_text(f"Host *\n {setting}\n")  # bastion by bastion
+    with pytest.raises(HostError, match=rf"{home}/.ssh/config:2: ProxyJump"):
         resolve("web")
-    assert resolve("other").hostname == "other"
+
+
+def test_the_system_s_configuration_counts_behind_the_user_s(home: Path) -> None:
+    (home / "ssh_config").write_text("Include more\nUser system\nPort 5\n")
+    (home / "more").write_text("ConnectTimeout 3\n")
+    (home / ".ssh" / "config").write_text("User mine\n")
+    login = resolve("web")
+    assert (login.user, login.port, login.route.timeout) == ("mine", 5, 3)
+
+
+NOTES = [
+    (
+        "Match localnetwork 10.0.0.0/8\n User wrong\n",
+        "1: the Match block is left out: localnetwork",
+    ),
+    ("Match tagged x\n User wrong\n", "1: the Match block is left out: tagged"),
+    ("Match host\n User wrong\n", "1: the Match block is left out: host"),
+    ("CanonicalizeHostname yes\n", "1: CanonicalizeHostname is not honoured"),
+    ("\nRevokedHostKeys /etc/ssh/revoked\n", "2: RevokedHostKeys is not honoured"),
+    ("PKCS11Provider none\nCanonicalizeHostname no\n", None),
+    ("Host other\n RevokedHostKeys /x\n", None),
+]
+
+
+@pytest.mark.parametrize(("text", "note"), NOTES)
+def test_what_is_not_honoured_is_said_where_it_matters(
+    home: Path, text: str, note: str | None
+) -> None:
+    config = home / ".ssh" / "config"
+    config.write_text(text)
+    login = resolve("web")
+    assert login.user == "me"
+    told = [] if note is None else [f"{config}:{note}"]
+    assert [text[: len(start)] for text, start in zip(login.notes, told, strict=True)] == told
+
+
+@pytest.mark.parametrize(("mode", "taken"), [(0o644, True), (0o646, False), (0o600, True)])
+def test_a_configuration_that_others_may_write_is_refused(
+    home: Path, mode: int, taken: bool
+) -> None:
+    config = home / ".ssh" / "config"
+    config.write_text("User right\n")
+    config.chmod(mode)
+    if taken:
+        assert resolve("web").user == "right"
+    else:
+        with pytest.raises(HostError, match="others may write"):
+            resolve("web")
+
+
+def test_a_command_of_the_configuration_has_an_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sshfile, "_EXEC_SECONDS", 0.1)
+    (home / ".ssh" / "config").write_text('Match exec "sleep 60"\n User wrong\n')
+    login = resolve("web")
+    assert login.user == "me"
+    assert "sleep 60" in login.notes[0]
 
 
 @pytest.mark.parametrize(
     "odd",
     [
         "Match localnetwork 10.0.0.0/8\n User wrong\n",
-        "Match exec true\n User wrong\n",
+        "Match exec false\n User wrong\n",
         "Match host\n User wrong\n",
         "Match\n User wrong\n",
         "nonsense\n<<<<\n",
@@ -160,9 +355,42 @@ def test_odd_lines_cost_nothing_but_themselves(home: Path, odd: str) -> None:
 
 def test_the_defaults_follow_home(home: Path) -> None:
     login = resolve("web")
-    assert login.key_files[0] == home / ".ssh" / "id_rsa"
-    assert login.known_hosts[0] == home / ".ssh" / "known_hosts"
-    assert (login.key_name, resolve("Web:2222").key_name) == ("web", "[web]:2222")
+    assert login.proofs.key_files[0] == home / ".ssh" / "id_rsa"
+    assert login.host_key.files[0] == login.host_key.user_file == home / ".ssh" / "known_hosts"
+    assert (login.host_key.name, resolve("Web:2222").host_key.name) == ("web", "[web]:2222")
+
+
+LINES = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=40),
+    st.builds(
+        "{} {}".format,
+        st.sampled_from(["Host", "Match", "Match !final", "Port", "User", "ProxyJump", "Include",
+                         "IdentityFile", "ConnectTimeout", "HostName", "IdentityAgent"]),
+        st.text(st.sampled_from("web*?!,\"'\\%h%~${}@:[]-# 9"), max_size=20),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=8))
+def test_whatever_a_configuration_says_it_is_a_login_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / "config").write_text("\n".join(lines), encoding="utf-8")
+    with (
+        patch.object(sshfile, "USER_CONFIG", home / "config"),
+        patch.object(sshfile, "SYSTEM_CONFIG", home / "none"),
+    ):
+        try:
+            assert resolve("web").port > 0
+        except HostError as problem:
+            assert "\n" not in str(problem)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\"'\\#"), min_size=1)))
+def test_words_without_signs_are_what_lies_between_blanks(words: list[str]) -> None:
+    text = " ".join(words)
+    assert split(text) == text.split()
 
 
 # -- known_hosts ---------------------------------------------------------------------------------
@@ -213,6 +441,18 @@ def test_known_hosts(tmp_path: Path, text: str, name: str, verdict: str) -> None
     assert KnownHosts([tmp_path / "missing", file], name).check(KEY) == verdict
 
 
+@given(st.binary(max_size=200), st.sampled_from(["web", "[web]:2222", "::1"]), st.booleans())
+def test_a_key_that_is_appended_is_known_whatever_stood_there(
+    tmp_path_factory: pytest.TempPathFactory, before: bytes, name: str, hashed: bool
+) -> None:
+    file = tmp_path_factory.mktemp("ssh") / "known_hosts"
+    file.write_bytes(before)
+    remember(file, name, "ssh-ed25519", KEY, hashed)
+    assert file.read_bytes().startswith(before)
+    assert KnownHosts([file], name).check(KEY) == "known"
+    assert KnownHosts([file], "other").check(KEY) != "known"
+
+
 def test_hashed_names_as_ssh_keygen_writes_them(tmp_path: Path) -> None:
     require("ssh-keygen")
     file = tmp_path / "known_hosts"
@@ -257,49 +497,25 @@ def hold(key: Path) -> None:
     key.unlink()
 
 
-def labels(login: Login, secret: str | None = None) -> list[str]:
-    with gather(login, secret) as found:
+def labels(login: Login) -> list[str]:
+    with gather(login) as found:
         return [key.label for key in found.keys]
 
 
-def test_no_prompt_where_a_key_can_be_read(home: Path) -> None:
-    keygen(home / ".ssh" / "id_ed25519")
-    assert needs_secret(Host("web", "web")) is None
-    assert needs_secret(Host("web", "me@web"), ask=True) == "Password of me@web"
-
-
-def test_no_prompt_for_this_machine() -> None:
-    assert needs_secret(Host("here", "local"), ask=True) is None
-
-
-def test_a_password_where_there_is_no_key(home: Path) -> None:
-    (home / ".ssh" / "id_rsa").write_text("garbage")
-    assert needs_secret(Host("web", "deploy@web:22")) == "Password of deploy@web"
-
-
 @pytest.mark.parametrize("options", [(), ("-t", "rsa", "-b", "2048", "-m", "PEM")])
-def test_a_passphrase_where_the_only_key_is_locked(home: Path, options: tuple[str, ...]) -> None:
+def test_a_locked_file_is_told_from_garbage(home: Path, options: tuple[str, ...]) -> None:
     key = keygen(home / ".ssh" / "id_rsa", PASSPHRASE, *options)
-    assert needs_secret(Host("web", "web")) == f"Passphrase of {key}, or password of me@web"
+    (home / ".ssh" / "id_ecdsa").write_text("garbage")
     with gather(resolve("web")) as found:
         assert (found.keys, found.locked) == ((), (key,))
-    with gather(resolve("web"), "wrong") as found:
-        assert (found.keys, found.locked, found.password) == ((), (key,), "wrong")
-    with gather(resolve("web"), PASSPHRASE) as found:
-        # It opened a key file, so it is not a password, and is not sent to a server.
-        assert ([key.label for key in found.keys], found.password) == ([str(key)], None)
-
-
-def test_a_readable_key_beside_a_locked_one_needs_no_prompt(home: Path) -> None:
-    keygen(home / ".ssh" / "id_ed25519", PASSPHRASE)
-    keygen(home / ".ssh" / "id_ecdsa", "", "-t", "ecdsa")
-    assert needs_secret(Host("web", "web")) is None
+    assert load(key, "wrong") == (None, True)
+    opened, _ = load(key, PASSPHRASE)
+    assert opened is not None
 
 
 def test_the_agents_keys_count(home: Path, agent: Path) -> None:
-    assert needs_secret(Host("web", "web")) == "Password of me@web"
+    assert labels(resolve("web")) == []
     hold(keygen(home / "spare"))
-    assert needs_secret(Host("web", "web")) is None
     assert labels(resolve("web")) == ["agent key spare"]
 
 
@@ -331,12 +547,6 @@ def test_configured_files_go_before_the_agent_and_defaults_behind(home: Path, ag
     assert labels(resolve("web")) == [str(file), "agent key held"]
 
 
-def test_no_more_keys_are_offered_than_a_server_takes(home: Path, agent: Path) -> None:
-    for number in range(MOST_KEYS + 2):
-        hold(keygen(home / f"key{number}"))
-    assert len(labels(resolve("web"))) == MOST_KEYS
-
-
 @pytest.mark.parametrize("what", ["nothing", "file", "directory"])
 def test_an_agent_that_is_gone_is_no_agent(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -347,14 +557,7 @@ def test_an_agent_that_is_gone_is_no_agent(
     elif what == "directory":
         place.mkdir()
     monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
-    assert needs_secret(Host("web", "web")) == "Password of me@web"
-
-
-def test_nonsense_is_told_before_anything_starts(home: Path) -> None:
-    with pytest.raises(LoadwatchError) as failure:
-        needs_secret(Host("web", "a b"))
-    assert failure.value.exit_code == 2
-    assert "\n" not in str(failure.value)
+    assert labels(resolve("web")) == []
 
 
 def test_the_first_screen_need_not_wait_for_paramiko() -> None:

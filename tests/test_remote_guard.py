@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch.remote.guard import BEAT, Preamble, command
-from loadwatch.remote.local import LocalLink, LocalStream
+from loadwatch.remote.local import LocalLink
+from loadwatch.remote.process import ProcessStream
 from tests.sshd import MARK, eventually, find, marked, require
 
 NONCE = "0123456789abcdef"
@@ -39,7 +40,7 @@ def is_gone(mark: str) -> bool:
     return eventually(lambda: not marked(mark))
 
 
-def drain(stream: LocalStream) -> bytes:
+def drain(stream: ProcessStream) -> bytes:
     """Everything up to the end, which must come."""
     output: list[bytes | None] = []
 
@@ -51,7 +52,7 @@ def drain(stream: LocalStream) -> bytes:
     return b"".join(data or b"" for data in output)
 
 
-def read_until(stream: LocalStream, wanted: bytes) -> bytes:
+def read_until(stream: ProcessStream, wanted: bytes) -> bytes:
     output = b""
     while wanted not in output:
         data = stream.read(10.0)

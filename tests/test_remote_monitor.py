@@ -8,17 +8,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice, repeat
+from typing import Any
 
 import pytest
 
 from loadwatch.core.errors import HostError
 from loadwatch.core.plan import Host, Seconds
-from loadwatch.core.reading import HostStatus, Reading
+from loadwatch.core.reading import HostNote, HostStatus, Reading
+from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import backoff
 from loadwatch.remote.guard import BEAT
 from loadwatch.remote.lane import PAUSE, RETRY, Lane
 from loadwatch.remote.link import Link, LinkError, LoginDropError
-from loadwatch.remote.monitor import HostMonitor
+from loadwatch.remote.monitor import HostMonitor, Note
 from loadwatch.remote.probes import all_probes
 from loadwatch.remote.watch import QUEUE
 from tests.sshd import eventually
@@ -271,10 +273,13 @@ class Sink:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.statuses: list[HostStatus] = []
+        self.notes: list[str] = []
 
-    def __call__(self, item: Reading | HostStatus) -> None:
+    def __call__(self, item: Reading | HostStatus | HostNote) -> None:
         if isinstance(item, HostStatus):
             self.statuses.append(item)
+        elif isinstance(item, HostNote):
+            self.notes.append(item.text)
         else:
             self.readings.append(item)
 
@@ -295,12 +300,12 @@ Outcome = Link | Exception
 
 @contextmanager
 def monitoring(
-    *outcomes: Outcome, sink: Callable[[Reading | HostStatus], None], clock: Time | None = None
+    *outcomes: Outcome, sink: Callable[[Any], None], clock: Time | None = None
 ) -> Iterator[HostMonitor]:
     """A monitor whose attempts to connect come out as given; the last again and again."""
     remaining = list(outcomes)
 
-    def link_to(host: Host, secret: str | None) -> Link:
+    def link_to(host: Host, answers: Answers, note: Note) -> Link:
         outcome = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         if isinstance(outcome, Exception):
             raise outcome
@@ -549,7 +554,7 @@ def test_an_endless_stream_waits_for_us_and_does_not_hold_up_the_end() -> None:
 def test_the_end_does_not_wait_for_a_connection_that_is_being_made() -> None:
     connecting, go_on = threading.Event(), threading.Event()
 
-    def link_to(host: Host, secret: str | None) -> Link:
+    def link_to(host: Host, answers: Answers, note: Note) -> Link:
         connecting.set()
         go_on.wait(10)
         raise LinkError("no answer")
@@ -563,16 +568,15 @@ def test_the_end_does_not_wait_for_a_connection_that_is_being_made() -> None:
     assert eventually(lambda: monitor.join(0.1))
 
 
-def test_the_secret_goes_to_the_connection_and_nowhere_else() -> None:
-    asked: list[str | None] = []
+def test_a_note_is_said_once_however_often_the_connection_is_made() -> None:
+    outcomes: list[Exception] = [LinkError("gone"), LinkError("gone"), HostError("refused")]
 
-    def link_to(host: Host, secret: str | None) -> Link:
-        asked.append(secret)
-        raise HostError("refused")
+    def link_to(host: Host, answers: Answers, note: Note) -> Link:
+        note("the key was \x1b[31mnew")
+        raise outcomes.pop(0)
 
     sink = Sink()
-    monitor = HostMonitor(HOST, sink, secret="s3cret", link_to=link_to)
+    monitor = HostMonitor(HOST, sink, link_to=link_to, delays=lambda: repeat(0.01))
     monitor.start()
     assert monitor.join(10)
-    assert asked == ["s3cret"]
-    assert "s3cret" not in repr(sink.statuses)
+    assert sink.notes == ["the key was \ufffd[31mnew"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import signal
@@ -10,27 +9,22 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loadwatch.core.errors import HostError
 from loadwatch.core.plan import Host
-from loadwatch.remote import HostMonitor, needs_secret
-from loadwatch.remote.connection import connect
+from loadwatch.remote import Answers, HostMonitor
 from loadwatch.remote.guard import BEAT, command
-from loadwatch.remote.knownhosts import fingerprint
 from loadwatch.remote.link import LinkError
-from loadwatch.remote.sshconfig import resolve
 from tests.sshd import (
     MARK,
-    PASSPHRASE,
     Sshd,
     Start,
     eventually,
     find,
-    keygen,
+    log_in,
     marked,
     require,
     sshd,
@@ -44,9 +38,9 @@ WEB = Host("web", "web")
 NONCE = "0123456789abcdef"
 
 
-def watch(host: Host = WEB, secret: str | None = None) -> tuple[HostMonitor, Sink]:
+def watch(host: Host = WEB, answers: Answers | None = None) -> tuple[HostMonitor, Sink]:
     sink = Sink()
-    monitor = HostMonitor(host, sink, secret)
+    monitor = HostMonitor(host, sink, answers)
     monitor.start()
     return monitor, sink
 
@@ -72,7 +66,6 @@ def end(monitor: HostMonitor, server: Sshd | None = None) -> None:
 
 
 def test_a_server_is_watched_and_nothing_is_left_there(sshd: Sshd) -> None:
-    assert needs_secret(WEB) is None
     monitor, sink = watch()
     assert delivers_all(sink)
     running = " ".join(sshd.leftovers().values())
@@ -146,7 +139,7 @@ def test_a_killed_client_leaves_nothing_on_its_own_machine(monkeypatch: pytest.M
 
 
 def test_a_silent_client_leaves_nothing(sshd: Sshd) -> None:
-    link = connect(resolve("web"))
+    link = log_in()
     stream = link.open(command("vmstat", "exec vmstat 1", NONCE, lease=1))
     stream.write(BEAT)
     assert eventually(lambda: b"procs" in (stream.read(1.0) or b""))
@@ -157,7 +150,7 @@ def test_a_silent_client_leaves_nothing(sshd: Sshd) -> None:
 
 
 def test_the_end_of_a_tool_is_seen_on_a_connection_that_lives(sshd: Sshd) -> None:
-    link = connect(resolve("web"))
+    link = log_in()
     stream = link.open(command("vmstat", "exec vmstat --nonsense", NONCE))
     output = b""
     while (data := stream.read(1.0)) != b"":
@@ -172,7 +165,7 @@ def test_the_end_of_a_tool_is_seen_on_a_connection_that_lives(sshd: Sshd) -> Non
 
 
 def test_a_tool_that_complains_a_lot_does_not_stall_its_own_output(sshd: Sshd) -> None:
-    link = connect(resolve("web"))
+    link = log_in()
     # More complaints than the window that they share with the output takes.
     flood = "dd if=/dev/zero bs=1M count=4 >&2 2>/dev/null; echo done"
     stream = link.open(command("dd", flood, NONCE))
@@ -208,13 +201,13 @@ def test_a_server_that_comes_late_is_waited_for(sshd: Sshd) -> None:
 
 def test_a_host_that_does_not_exist(sshd: Sshd) -> None:
     with pytest.raises(LinkError, match="cannot resolve nowhere"):
-        connect(resolve("me@nowhere.invalid"))
+        log_in("me@nowhere.invalid")
 
 
 def test_every_address_of_a_name_is_tried(sshd: Sshd) -> None:
     # The server listens on 127.0.0.1 only; localhost may be ::1 first. Told by its key, it was met.
     with pytest.raises(HostError, match=r"unknown host key of \[localhost\]"):
-        connect(resolve(f"me@localhost:{sshd.port}"))
+        log_in(f"me@localhost:{sshd.port}")
 
 
 def test_a_server_that_speaks_something_else() -> None:
@@ -228,169 +221,8 @@ def test_a_server_that_speaks_something_else() -> None:
         answering = threading.Thread(target=answer)
         answering.start()
         with pytest.raises(LinkError, match=r"me@127\.0\.0\.1"):
-            connect(resolve(f"me@127.0.0.1:{server.getsockname()[1]}"))
+            log_in(f"me@127.0.0.1:{server.getsockname()[1]}")
         answering.join()
-
-
-# -- host keys -----------------------------------------------------------------------------------
-
-
-def key_of(path: Path) -> str:
-    return fingerprint(base64.b64decode(path.with_suffix(".pub").read_text().split()[1]))
-
-
-def test_an_unknown_host_key_is_refused_with_what_to_do(sshd: Sshd) -> None:
-    sshd.known_hosts.unlink()
-    monitor, sink = watch()
-    assert sink.reaches("failed")
-    assert monitor.join(20)
-    detail = sink.statuses[-1].detail
-    assert (
-        f"unknown host key of [127.0.0.1]:{sshd.port}: ssh-ed25519 {key_of(sshd.host_key)}"
-        in detail
-    )
-    assert "`ssh web`" in detail
-    assert "\n" not in detail
-    assert not sshd.known_hosts.exists()  # nothing is written
-    assert not sshd.leftovers()
-
-
-def test_a_changed_host_key_never_connects(sshd: Sshd) -> None:
-    sshd.trust(keygen(sshd.directory / "other"))
-    before = sshd.known_hosts.read_text()
-    monitor, sink = watch()
-    assert sink.reaches("failed", "CHANGED host key")
-    assert monitor.join(20)
-    detail = sink.statuses[-1].detail
-    assert key_of(sshd.host_key) in detail and f"{sshd.known_hosts}:1" in detail
-    assert sshd.known_hosts.read_text() == before
-    assert "Accepted" not in sshd.log
-
-
-def test_a_host_key_that_changes_while_watching_ends_it(sshd: Sshd) -> None:
-    monitor, sink = watch()
-    assert delivers_all(sink)
-    sshd.stop()
-    sshd.host_key = keygen(sshd.directory / "other")
-    sshd.start()
-    assert sink.reaches("failed", "CHANGED host key")
-    assert monitor.join(20)
-    assert story(sink) == ["connecting", "live", "lost", "failed"]
-
-
-def test_a_revoked_host_key_is_refused(sshd: Sshd) -> None:
-    with sshd.known_hosts.open("a") as file:
-        file.write("@revoked * " + sshd.host_key.with_suffix(".pub").read_text())
-    with pytest.raises(HostError, match="revoked host key"):
-        connect(resolve("web"))
-
-
-def test_a_known_key_of_another_type_is_asked_for_first(start_sshd: Start) -> None:
-    server = start_sshd()
-    rsa = keygen(server.directory / "rsa", "", "-t", "rsa", "-b", "2048")
-    server.stop()
-    server.options = f"HostKey {rsa}\n"
-    server.start()
-    server.trust(rsa)
-    connect(resolve("web")).close()
-
-
-# -- logins --------------------------------------------------------------------------------------
-
-
-def test_a_refused_key_is_named_and_not_tried_again(sshd: Sshd) -> None:
-    (sshd.directory / "authorized_keys").write_text("")
-    monitor, sink = watch()
-    assert sink.reaches("failed", "login refused; tried ")
-    assert monitor.join(20)
-    detail = sink.statuses[-1].detail
-    assert f"{sshd.user}@127.0.0.1:{sshd.port}" in detail and str(sshd.key) in detail
-    assert sshd.log.count("Failed publickey") <= 1
-
-
-def test_a_server_that_hangs_up_on_a_refused_key_is_not_tried_again(start_sshd: Start) -> None:
-    server = start_sshd(options="MaxAuthTries 1\n")
-    (server.directory / "authorized_keys").write_text("")
-    monitor, sink = watch()
-    assert sink.reaches("failed", f"hung up on while trying {server.key}")
-    assert monitor.join(20)
-    assert server.log.count("Too many authentication failures") <= 1
-
-
-def test_no_key_at_all_is_said_without_trying(sshd: Sshd) -> None:
-    sshd.key.unlink()
-    assert needs_secret(WEB) == f"Password of {sshd.user}@127.0.0.1:{sshd.port}"
-    with pytest.raises(HostError, match="no key and no password to try; --ask-password"):
-        connect(resolve("web"))
-
-
-def test_a_passphrase_opens_its_key_and_is_not_sent(sshd: Sshd) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-p", "-N", PASSPHRASE, "-f", sshd.key], check=True)
-    prompt = needs_secret(WEB)
-    assert prompt is not None and str(sshd.key) in prompt
-    connect(resolve("web"), PASSPHRASE).close()
-    with pytest.raises(HostError, match=r"tried password.*locked by a passphrase"):
-        connect(resolve("web"), "wrong")
-
-
-def test_an_agent_is_used_and_not_forwarded(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    require("ssh-agent", "ssh-add")
-    place = sshd.directory / "agent"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as agent:
-        assert eventually(place.exists)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
-        subprocess.run(["ssh-add", "-q", sshd.key], check=True, capture_output=True)
-        sshd.key.unlink()
-        link = connect(resolve("web"))
-        stream = link.open(command("env", "exec env", NONCE))
-        output = b""
-        while (data := stream.read(1.0)) != b"":
-            output += data or b""
-        link.close()
-        agent.terminate()
-    assert MARK.encode() in output
-    assert b"SSH_AUTH_SOCK" not in output
-
-
-@pytest.fixture
-def account() -> Iterator[tuple[str, str]]:
-    """A user with a password, for as long as the test: name and password."""
-    if os.geteuid() != 0 or not find("useradd"):
-        verdict = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        verdict("a login with a password needs a user of its own, which only root can make")
-    name, password = f"lw-{secrets.token_hex(4)}", secrets.token_hex(8)
-    subprocess.run(["useradd", "-M", "-d", "/", "-s", "/bin/sh", name], check=True)
-    try:
-        subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
-        yield name, password
-    finally:
-        subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
-
-
-def test_passwords(account: tuple[str, str], start_sshd: Start) -> None:
-    name, password = account
-    server = start_sshd(user=name, options="PasswordAuthentication yes\n")
-    server.key.unlink()
-    assert needs_secret(WEB) == f"Password of {name}@127.0.0.1:{server.port}"
-
-    monitor, sink = watch(secret="wrong")
-    assert sink.reaches("failed", "login refused; tried password")
-    assert monitor.join(20)
-    assert "wrong" not in repr(sink.statuses)
-    assert server.log.count("Failed password") == 1  # no storm
-
-    monitor, sink = watch(secret=password)
-    assert delivers_all(sink)
-    end(monitor, server)
-
-
-def test_keys_first_then_the_password(account: tuple[str, str], start_sshd: Start) -> None:
-    name, password = account
-    server = start_sshd(user=name, options="PasswordAuthentication yes\n")
-    connect(resolve("web"), password).close()  # the key is not accepted for this user
-    with pytest.raises(HostError, match=r"tried .*id_ed25519, password$"):
-        connect(resolve("web"), "wrong")
-    assert server.log.count("Accepted password") == 1
 
 
 # -- tools that are missing ----------------------------------------------------------------------
@@ -457,10 +289,11 @@ def test_a_server_with_room_for_one_session_streams_what_it_can(start_sshd: Star
 
 def test_no_log_reaches_the_terminal(sshd: Sshd) -> None:
     code = (
+        "from loadwatch.remote.answers import Answers\n"
         "from loadwatch.remote.connection import connect\n"
         "from loadwatch.remote.sshconfig import resolve\n"
         "import os, time\n"
-        "link = connect(resolve('web'))\n"
+        "link = connect(resolve('web'), Answers(), print)\n"
         "print('connected', flush=True)\n"
         "input()\n"
         "try: link.open('true')\n"

@@ -46,6 +46,14 @@ gone, trying again; failed: will not try again (key, login, missing tool); stopp
 
 
 @dataclass(frozen=True, slots=True)
+class HostNote:
+    """Something about a host for people to know, in one line; it changes nothing."""
+
+    host: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostStatus:
     """How the link to a host stands; `detail` is one line for people, `probes` what is streamed."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadwatch.remote.credentials import needs_secret
+from loadwatch.remote.answers import Answers
 from loadwatch.remote.monitor import HostMonitor
 from loadwatch.remote.probes import host_metrics
 
-__all__ = ["HostMonitor", "host_metrics", "needs_secret"]
+__all__ = ["Answers", "HostMonitor", "host_metrics"]

@@ -1,42 +1,50 @@
 """SSH by paramiko: one verified, authenticated transport per host, a channel per stream.
 
-Host keys are checked against known_hosts before anything is said about who we are. No terminal is
-requested, no agent forwarded. paramiko is imported when a connection is made, not before: it takes
-longer to load than the first screen may.
+Host keys are checked against known_hosts before anything is said about who we are, on every hop of
+a ProxyJump. No terminal is requested, no agent forwarded. paramiko is imported when a connection is
+made, not before: it takes longer to load than the first screen may.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from loadwatch.core.errors import HostError
-from loadwatch.remote.credentials import Credentials, gather
-from loadwatch.remote.knownhosts import KnownHosts, fingerprint
-from loadwatch.remote.link import LinkError, LoginDropError
+from loadwatch.remote.answers import Answers
+from loadwatch.remote.authentication import Authentication
+from loadwatch.remote.hostkeys import verify
+from loadwatch.remote.knownhosts import KnownHosts
+from loadwatch.remote.link import LinkError
+from loadwatch.remote.route import ProxyCommand, dial, reason
 from loadwatch.remote.sshconfig import Login
 from loadwatch.remote.text import Tail, clean
 
 if TYPE_CHECKING:
-    from paramiko import Channel, PKey, Transport
+    from socket import socket
 
-CONNECT = 10.0
-"""Seconds for TCP to one address, for the handshake, and for opening a channel, each."""
+    from paramiko import Channel, Transport
 
-AUTHENTICATE = 30.0
-"""Seconds for each attempt to log in: a server may look into directories."""
+HANDSHAKE = 10.0
+"""Seconds for the handshake, and for opening a channel."""
 
 CHUNK = 32768
 
-# CBC modes and truncated or MD5 based MACs, which paramiko still offers last.
+PROHIBITED = 1
+"""SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, 5.1)."""
+
 _WEAK = {
     "ciphers": ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
-    "macs": ["hmac-md5", "hmac-md5-96", "hmac-sha1-96"],
-}
+    "macs": ["hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"],
+    "kex": ["diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1",
+            "diffie-hellman-group-exchange-sha1"],
+    "keys": ["ssh-rsa"],
+    "pubkeys": ["ssh-rsa"],
+}  # fmt: skip
+"""What one version of paramiko or another would still agree to: CBC modes; MACs by MD5; MACs, key
+exchanges and signatures by SHA-1."""
 
 
 class SshStream:
@@ -87,10 +95,11 @@ class SshStream:
 
 
 class SshLink:
-    """An authenticated connection to a host."""
+    """An authenticated connection to a host, with what it runs through `beneath`."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, beneath: ExitStack) -> None:
         self._transport = transport
+        self._beneath = beneath
 
     def open(self, command: str) -> SshStream:
         """Start `command` in the login's shell."""
@@ -98,7 +107,7 @@ class SshLink:
 
         try:
             with _lossy():
-                channel = self._transport.open_session(timeout=CONNECT)
+                channel = self._transport.open_session(timeout=HANDSHAKE)
         except ChannelException as refused:
             raise HostError(f"the server allows no session: {clean(refused.text, 100)}") from None
         try:
@@ -111,9 +120,27 @@ class SshLink:
             raise
         return SshStream(channel)
 
+    def tunnel(self, login: Login) -> Channel:
+        """A connection that the server makes to the SSH port of `login`."""
+        from paramiko import ChannelException
+
+        try:
+            with _lossy(f"{login}: "):
+                return self._transport.open_channel(
+                    "direct-tcpip",
+                    (login.hostname, login.port),
+                    ("127.0.0.1", 0),
+                    timeout=login.route.timeout,
+                )
+        except ChannelException as refused:
+            what = f"{login}: the jump host does not reach it: {clean(refused.text, 100)}"
+            if refused.code == PROHIBITED:
+                raise HostError(what) from None
+            raise LinkError(what) from None
+
     def close(self) -> None:
         """Drop the connection; the guards end what they guard."""
-        self._transport.close()
+        self._beneath.close()
 
 
 @contextmanager
@@ -125,45 +152,62 @@ def _lossy(prefix: str = "") -> Iterator[None]:
         yield
     except ChannelException:
         raise
-    except (SSHException, EOFError, OSError) as failure:
-        raise LinkError(prefix + _reason(failure)) from None
+    except (SSHException, EOFError, OSError, UnicodeError) as failure:
+        raise LinkError(prefix + reason(failure)) from None
 
 
-def connect(login: Login, secret: str | None = None) -> SshLink:
-    """Connect, verify the host key, log in.
+def connect(login: Login, answers: Answers, note: Callable[[str], None]) -> SshLink:
+    """Connect, verify the host key, log in; over the hops of a ProxyJump, each in the same way.
 
-    LinkError where trying again may help; HostError for an unknown or changed host key, a refused
-    login, or a server too old to talk to.
+    `answers` asks people, `note` takes a line for them. LinkError where trying again may help;
+    HostError for an unknown or changed host key, a refused login, or a server too old to talk to.
     """
     from paramiko import Transport
 
     _silence()
-    transport = Transport(_dial(login), disabled_algorithms=_WEAK)
-    try:
-        transport.banner_timeout = transport.handshake_timeout = CONNECT
-        transport.auth_timeout = AUTHENTICATE
+    for text in login.notes:
+        note(text)
+    with ExitStack() as beneath:
+        pipe = _reach(login, beneath, answers, note)
+        transport = Transport(pipe, disabled_algorithms=_WEAK)
+        beneath.callback(transport.close)
+        transport.banner_timeout = transport.handshake_timeout = HANDSHAKE
         transport.use_compression(True)
-        known = KnownHosts(login.known_hosts, login.key_name)
+        known = KnownHosts(login.host_key.files, login.host_key.name)
         _prefer(transport, known.kinds)
         with _lossy(f"{login}: "):
             _shake_hands(transport, login)
-            _verify(transport.get_remote_server_key(), known, login)
-            with gather(login, secret) as credentials:
-                _authenticate(transport, login, credentials)
-    except BaseException:
-        transport.close()
-        raise
-    return SshLink(transport)
+            verify(transport.get_remote_server_key(), known, login, answers, note)
+            if not transport.is_active():
+                raise LinkError(f"{login}: the server hung up meanwhile")
+            Authentication(transport, login, answers, note).run()
+        return SshLink(transport, beneath.pop_all())
+
+
+def _reach(
+    login: Login, beneath: ExitStack, answers: Answers, note: Callable[[str], None]
+) -> socket | Channel:
+    """A connection to the server's port; what it needs is closed with `beneath`."""
+    if login.route.jump is not None:
+        hop = connect(login.route.jump, answers, note)
+        beneath.callback(hop.close)
+        return hop.tunnel(login)
+    if login.route.proxy is not None:
+        return beneath.enter_context(ProxyCommand(login.route.proxy)).socket
+    return beneath.enter_context(dial(login))
 
 
 def _shake_hands(transport: Transport, login: Login) -> None:
     from paramiko.ssh_exception import IncompatiblePeer
 
     try:
-        transport.start_client(timeout=CONNECT)
+        transport.start_client(timeout=HANDSHAKE)
     except IncompatiblePeer as failure:
         what = clean(str(failure), 200)
-        raise HostError(f"{login}: no common algorithm with the server: {what}") from None
+        raise HostError(
+            f"{login}: no common algorithm with the server: {what}; "
+            'backend = "openssh" may know older ones'
+        ) from None
 
 
 def _silence() -> None:
@@ -174,40 +218,6 @@ def _silence() -> None:
         log.addHandler(logging.NullHandler())
 
 
-def _dial(login: Login) -> socket.socket:
-    """A TCP connection to the first address that answers, IPv6 and IPv4 alike.
-
-    A peer that vanishes is noticed by the kernel within 10 to 15 seconds.
-    """
-    try:
-        connected = socket.create_connection((login.hostname, login.port), CONNECT)
-    except socket.gaierror as failure:
-        raise LinkError(f"{login}: cannot resolve {login.hostname}: {failure.strerror}") from None
-    except (OSError, UnicodeError) as failure:
-        raise LinkError(f"{login}: {_reason(failure)}") from None
-    connected.settimeout(None)
-    for level, name, value in (
-        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 5),
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 3),
-        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),
-    ):
-        if hasattr(socket, name):
-            connected.setsockopt(level, getattr(socket, name), value)
-    return connected
-
-
-def _reason(failure: BaseException) -> str:
-    """A failure in a few words."""
-    if isinstance(failure, OSError) and failure.strerror:
-        return failure.strerror.lower()
-    if isinstance(failure, TimeoutError):
-        return "no answer"
-    return clean(str(failure), 200) or "connection lost"
-
-
 def _prefer(transport: Transport, kinds: list[str]) -> None:
     """Ask for the key types that known_hosts holds first, as ssh does."""
     options = transport.get_security_options()
@@ -215,61 +225,3 @@ def _prefer(transport: Transport, kinds: list[str]) -> None:
     wanted = {"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in kinds else set()
     wanted.update(kinds)
     options.key_types = sorted(options.key_types, key=lambda kind: kind not in wanted)
-
-
-def _verify(key: PKey, known: KnownHosts, login: Login) -> None:
-    """Let only a known key pass; HostError says what to do about any other."""
-    verdict = known.check(key.asbytes())
-    if verdict == "known":
-        return
-    what = f"{key.get_name()} {fingerprint(key.asbytes())}"
-    if verdict == "unknown":
-        raise HostError(
-            f"unknown host key of {known.name}: {what}; compare it with the server's own, "
-            f"then connect once with `{login.command}` to accept it"
-        )
-    if verdict == "revoked":
-        raise HostError(f"revoked host key of {known.name}: {what}; refused")
-    raise HostError(
-        f"CHANGED host key of {known.name}: {what}; another one is promised in {known.places}. "
-        f"Someone may be listening in. If the server was set up anew: `ssh-keygen -R "
-        f"'{known.name}'`, then `{login.command}`"
-    )
-
-
-def _authenticate(transport: Transport, login: Login, credentials: Credentials) -> None:
-    """Log in with what there is, keys first; HostError names what was refused."""
-    from paramiko import AuthenticationException, BadAuthenticationType, SSHException
-
-    attempts = [
-        (key.label, partial(transport.auth_publickey, login.user, key.key))
-        for key in credentials.keys
-    ]
-    if credentials.password is not None:
-        password = partial(transport.auth_password, login.user, credentials.password)
-        attempts.append(("password", password))
-    refused: list[str] = []
-    for label, attempt in attempts:
-        try:
-            if not attempt():
-                return  # else accepted, but the server wants another proof as well
-        except BadAuthenticationType as failure:
-            taken = clean(", ".join(failure.allowed_types), 100)
-            refused.append(f"{label} (the server takes {taken})")
-        except AuthenticationException as failure:
-            if not refused and not transport.is_active():
-                raise LoginDropError(f"{login}: hung up on while trying {label}") from failure
-            refused.append(label)
-            if not transport.is_active():
-                break
-        except SSHException as failure:
-            raise HostError(f"{login}: {label}: {_reason(failure)}") from None
-    raise HostError(f"{login}: login refused; {_tried(refused, credentials)}")
-
-
-def _tried(refused: list[str], credentials: Credentials) -> str:
-    tried = f"tried {', '.join(refused)}" if refused else "there is no key and no password to try"
-    if credentials.locked:
-        files = ", ".join(str(path) for path in credentials.locked)
-        tried += f"; locked by a passphrase: {files}"
-    return tried + ("" if credentials.password else "; --ask-password asks for one")

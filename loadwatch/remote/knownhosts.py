@@ -1,7 +1,7 @@
 """Whether a server's key is the one that known_hosts promises (sshd(8), SSH_KNOWN_HOSTS FORMAT).
 
 Read line by line: a line that cannot be read costs that line only. Keys are compared as bytes.
-Nothing is ever written.
+A new key is appended as one line; what is there already is never touched.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,17 @@ Verdict = Literal["known", "unknown", "changed", "revoked"]
 """known: the very key; unknown: no key under that name; changed: others under it, not this one;
 revoked: marked as never to be accepted."""
 
+REVOKED, AUTHORITY = "@revoked", "@cert-authority"
+MARKERS = ("", REVOKED, AUTHORITY)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line that concerns a name: the key's type, the key, and where it stands."""
+    """One line that concerns a name: its marker if any, the key's type, the key, the place."""
 
+    marker: str
     kind: str
     key: bytes
-    revoked: bool
     place: str
 
 
@@ -40,9 +44,9 @@ class KnownHosts:
 
     def check(self, key: bytes) -> Verdict:
         """What the files say about `key` (wire format), presented under this name."""
-        if any(entry.key == key for entry in self.entries if entry.revoked):
+        if any(entry.key == key for entry in self._marked(REVOKED)):
             return "revoked"
-        promised = [entry.key for entry in self.entries if not entry.revoked]
+        promised = [entry.key for entry in self._marked("")]
         if key in promised:
             return "known"
         return "changed" if promised else "unknown"
@@ -50,12 +54,40 @@ class KnownHosts:
     @property
     def kinds(self) -> list[str]:
         """The types of the keys promised, to be asked for first."""
-        return list(dict.fromkeys(entry.kind for entry in self.entries if not entry.revoked))
+        return list(dict.fromkeys(entry.kind for entry in self._marked("")))
 
     @property
     def places(self) -> str:
         """Where the promises stand, as `file:line`."""
-        return ", ".join(entry.place for entry in self.entries if not entry.revoked)
+        return ", ".join(entry.place for entry in self._marked(""))
+
+    @property
+    def authorities(self) -> str:
+        """Where certificate authorities stand that vouch for this name; they are not honoured."""
+        return ", ".join(entry.place for entry in self._marked(AUTHORITY))
+
+    def _marked(self, marker: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.marker == marker]
+
+
+def remember(file: Path, name: str, kind: str, key: bytes, hashed: bool) -> None:
+    """Append the line that promises `key` under `name`; OSError if that cannot be."""
+    line = f"{_hashed(name) if hashed else name} {kind} {base64.b64encode(key).decode()}\n".encode()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def _hashed(name: str) -> str:
+    salt = os.urandom(20)
+    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
 def fingerprint(key: bytes) -> str:
@@ -73,13 +105,12 @@ def _entries(file: Path, name: str) -> list[Entry]:
     for number, line in enumerate(lines, 1):
         fields = line.split()
         marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-        # Certificate authorities are not supported: a host that has only one counts as unknown.
-        if len(fields) < 3 or fields[0].startswith("#") or marker not in ("", "@revoked"):
+        if len(fields) < 3 or fields[0].startswith("#") or marker not in MARKERS:
             continue
         try:
             if _concerns(fields[0], name):
                 key = base64.b64decode(fields[2], validate=True)
-                found.append(Entry(fields[1], key, bool(marker), f"{file}:{number}"))
+                found.append(Entry(marker, fields[1], key, f"{file}:{number}"))
         except ValueError:
             continue
     return found

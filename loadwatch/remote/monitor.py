@@ -11,42 +11,44 @@ import time
 from collections.abc import Callable, Iterator
 
 from loadwatch.core.errors import HostError, LoadwatchError
-from loadwatch.core.plan import Host
-from loadwatch.core.reading import HostState, HostStatus, Reading
+from loadwatch.core.plan import LOCAL, Host
+from loadwatch.core.reading import HostNote, HostState, HostStatus, Reading
+from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import LONGEST, backoff
-from loadwatch.remote.credentials import LOCAL
 from loadwatch.remote.link import Link, LinkError, LoginDropError
 from loadwatch.remote.local import LocalLink
 from loadwatch.remote.probes import all_probes
 from loadwatch.remote.text import clean
 from loadwatch.remote.watch import Clock, Watch
 
-Sink = Callable[[Reading | HostStatus], None]
-Connect = Callable[[Host, str | None], Link]
+Sink = Callable[[Reading | HostStatus | HostNote], None]
+Note = Callable[[str], None]
+Connect = Callable[[Host, Answers, Note], Link]
 
 
-def connect(host: Host, secret: str | None) -> Link:
-    """The link that `host` asks for."""
-    if host.ssh == LOCAL:
+def connect(host: Host, answers: Answers, note: Note) -> Link:
+    """The link that `host` asks for; `answers` asks people, `note` takes a line for them."""
+    access = host.access
+    if access.to == LOCAL:
         return LocalLink()
     # paramiko takes longer to load than the first screen may.
     from loadwatch.remote import connection, sshconfig
 
-    return connection.connect(sshconfig.resolve(host.ssh), secret)
+    return connection.connect(sshconfig.resolve(access.to), answers, note)
 
 
 class HostMonitor:
-    """Streams every probe of `host` into `sink`: readings, and a status whenever it changes.
+    """Streams every probe of `host` into `sink`: readings, notes, a status whenever it changes.
 
-    `secret` is a key file's passphrase or the login's password. `clock` stamps the readings
-    (monotonic, seconds); `link_to` and `delays` are for tests.
+    `answers` are what people are asked for to log in. `clock` stamps the readings (monotonic,
+    seconds); `link_to` and `delays` are for tests.
     """
 
     def __init__(
         self,
         host: Host,
         sink: Sink,
-        secret: str | None = None,
+        answers: Answers | None = None,
         clock: Clock = time.monotonic,
         link_to: Connect = connect,
         delays: Callable[[], Iterator[float]] = backoff,
@@ -54,7 +56,8 @@ class HostMonitor:
         self.status = HostStatus(host.name, "connecting")
         self._host = host
         self._sink = sink
-        self._secret = secret
+        self._answers = answers or Answers()
+        self._noted: set[str] = set()
         self._clock = clock
         self._link_to = link_to
         self._delays = delays
@@ -86,7 +89,7 @@ class HostMonitor:
 
     def _run(self) -> None:
         try:
-            self._report("connecting", f"connecting to {self._host.ssh}")
+            self._report("connecting", f"connecting to {self._host.access.to}")
             self._keep_watching()
             self._report("stopped")
         except LoadwatchError as failure:
@@ -113,7 +116,7 @@ class HostMonitor:
     def _watch(self) -> None:
         self._connecting = True
         try:
-            link = self._link_to(self._host, self._secret)
+            link = self._link_to(self._host, self._answers, self._note)
         finally:
             self._connecting = False
         watch = Watch(self._host, all_probes(), link, self._clock, self._send, self._report)
@@ -137,7 +140,13 @@ class HostMonitor:
             self.status = status
             self._send(status)
 
-    def _send(self, item: Reading | HostStatus) -> None:
+    def _note(self, text: str) -> None:
+        """Say something once, however often the connection is made."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._send(HostNote(self._host.name, clean(text, 500)))
+
+    def _send(self, item: Reading | HostStatus | HostNote) -> None:
         try:
             self._sink(item)
         except Exception:

@@ -37,4 +37,4 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             site.wait()
             return 0
         plan = plan_for(site)
-        return dashboard(plan, session_path(arguments, plan), {}, None)
+        return dashboard(plan, session_path(arguments, plan), None)

@@ -1,4 +1,4 @@
-"""What verbs that carry out a plan share: its options, the plan itself, secrets, the session."""
+"""What verbs that carry out a plan share: its options, the plan itself, the session."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
     host.add_argument("--interval", type=duration, metavar="D", help="of vmstat and top")
     host.add_argument("--process-user", metavar="USER", help="a group: all processes of USER")
     host.add_argument("--process-pid", type=pids, metavar="PID,…", help="a group: these processes")
-    host.add_argument("--ask-password", action="store_true", help="do not try keys alone")
     command.add_argument("--session", type=Path, metavar="FILE", help="where to record")
 
 
@@ -116,20 +115,6 @@ def _repeated(arguments: argparse.Namespace) -> Plan:
                 raise PlanError(f"scenario {scenario.name}: {name} was not recorded, as it stood"
                                 " in clear: give it by --header")  # fmt: skip
     return plan
-
-
-def secrets_of(plan: Plan, ask: bool) -> dict[str, str]:
-    """Passwords and passphrases of the hosts that need one, asked for on the terminal."""
-    import getpass
-
-    from loadwatch.remote import needs_secret
-
-    secrets = {}
-    for host in plan.hosts:
-        prompt = needs_secret(host, ask)
-        if prompt is not None and sys.stdin.isatty():
-            secrets[host.name] = getpass.getpass(f"{prompt}: ")
-    return secrets
 
 
 def session_path(arguments: argparse.Namespace, plan: Plan) -> Path:

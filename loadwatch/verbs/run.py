@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
-from loadwatch.verbs.planned import add_run_options, plan_of, secrets_of, session_path
+from loadwatch.verbs.planned import add_run_options, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.run import Run
@@ -45,10 +45,9 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         raise PlanError("run needs an end: --duration, --requests, or stages in the plan")
     if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
         raise PlanError("at rate 0 the --requests would never come to an end")
-    secrets = secrets_of(plan, arguments.ask_password)
 
     async def headless() -> tuple[Run, bool]:
-        run = Run(plan, session_path(arguments, plan), secrets, duration)
+        run = Run(plan, session_path(arguments, plan), duration)
         return run, await _headless(run, arguments.dry_run)
 
     run, interrupted = asyncio.run(headless())
@@ -86,6 +85,7 @@ def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
 async def _headless(run: Run, dry: bool) -> bool:
     """The run from start to end with a line per second; True if the user ended it early."""
     from loadwatch.console import Narrator
+    from loadwatch.verbs.asking import on_terminal
 
     narrator = Narrator(sys.stderr)
     run.bus.subscribe(narrator)
@@ -100,9 +100,10 @@ async def _headless(run: Run, dry: bool) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
-    waiting = asyncio.ensure_future(run.start(hosts_first=True, dry=dry))
     try:
-        await waiting
+        with on_terminal() as asker:
+            waiting = asyncio.ensure_future(run.start(asker, hosts_first=True, dry=dry))
+            await waiting
         waiting = asyncio.ensure_future(run.wait())
         await waiting
     except asyncio.CancelledError:

@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
 from loadwatch.verbs.named import comparing
-from loadwatch.verbs.planned import add_run_options, plan_of, secrets_of, session_path
+from loadwatch.verbs.planned import add_run_options, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.core.plan import Plan
@@ -40,17 +40,15 @@ def _carry_out(arguments: argparse.Namespace) -> int:
 
         return replay(resolve(arguments.plan), follow=True)
     plan = plan_of(arguments)
-    secrets = secrets_of(plan, arguments.ask_password)
     return dashboard(
-        plan, session_path(arguments, plan), secrets, arguments.duration,
+        plan, session_path(arguments, plan), arguments.duration,
         dry=not arguments.no_dry_run, is_sure=arguments.yes,
     )  # fmt: skip
 
 
 def dashboard(
-    plan: Plan, session: Path, secrets: Mapping[str, str], duration: float | None,
-    dry: bool = True, is_sure: bool = False,
-) -> int:  # fmt: skip
+    plan: Plan, session: Path, duration: float | None, dry: bool = True, is_sure: bool = False
+) -> int:
     """Show the plan's run until the user leaves; returns the exit code.
 
     Before the first shot a request per scenario is tried (`dry`), and who is not `is_sure` is asked
@@ -61,20 +59,21 @@ def dashboard(
     from loadwatch.ui.app import LoadwatchApp
     from loadwatch.ui.panes import named_panes
     from loadwatch.ui.screens.confirm import Confirm
+    from loadwatch.ui.screens.questions import in_dialogs
 
     panes = named_panes(plan.ui.panes)
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch run` does without")
 
     async def show() -> tuple[Run, int]:
-        run = Run(plan, session, secrets, duration, endless=True)
+        run = Run(plan, session, duration, endless=True)
 
         async def begin() -> None:
             question = "" if is_sure else await _doubt(plan)
             if question and not await app.push_screen_wait(Confirm(question)):
                 app.exit()
                 return
-            await run.start(dry=dry)
+            await run.start(in_dialogs(app), dry=dry)
 
         try:
             app = LoadwatchApp(
