@@ -14,6 +14,9 @@ from tests.test_remote_login import key_of
 __all__ = ["sshd", "start_sshd"]  # the fixtures
 
 LOADWATCH = (sys.executable, "-m", "loadwatch")
+WATCHED = (0, 4)
+"""Exit codes where the host was watched: on a busy machine the generator may be the limit."""
+
 TARGET = "http://127.0.0.1:9/"  # nobody listens: every request is an error, and counted
 
 
@@ -43,7 +46,7 @@ def test_first_contact_and_passphrase_before_a_run(sshd: Sshd, tmp_path: Path) -
         assert eventually(lambda: not is_echoing(shown))
         shown.press(f"{PASSPHRASE}\r")
         code, said = shown.end(60)
-    assert code == 0, said
+    assert code in WATCHED, said
     assert PASSPHRASE not in said and "wrong" not in said
     assert PASSPHRASE.encode() not in (tmp_path / "session").read_bytes()
     assert "is now in" in said  # an event of the run
@@ -103,5 +106,5 @@ def test_a_passphrase_over_the_dashboard_while_the_load_goes_on(sshd: Sshd, tmp_
         shown.wait_for("web ● live")
         shown.press("q")
         code, said = shown.end(60)
-    assert code == 0, said
+    assert code in WATCHED, said
     assert PASSPHRASE not in said

@@ -31,7 +31,7 @@ def verify(
 
     A key that is new and accepted is appended to known_hosts.
     """
-    blob, what = key.asbytes(), f"{key.get_name()} {fingerprint(key.asbytes())}"
+    blob, what = key.asbytes(), _described(key)
     verdict = known.check(blob)
     rules = login.host_key
     if verdict == "unknown":
@@ -48,36 +48,42 @@ def verify(
             f"'{known.name}'`, then `{login.command}`"
         )
     if rules.strictness == "ask":
-        _ask(what, known, login, answers)
+        _ask(key, known, login, answers)
     elif rules.strictness == "yes":
         raise HostError(f"{_unknown(what, known)}; StrictHostKeyChecking wants it in known_hosts")
     _remember(key, login, note)
 
 
-def _ask(what: str, known: KnownHosts, login: Login, answers: Answers) -> None:
+def _ask(key: PKey, known: KnownHosts, login: Login, answers: Answers) -> None:
     """Let a person compare the fingerprint; HostError unless they trust it."""
+    what, print_of_key = _described(key), fingerprint(key.asbytes())
     if not answers.can_ask:
         raise HostError(
             f"{_unknown(what, known)}; compare it with the server's own, "
             f"then connect once with `{login.command}` to accept it"
         )
     text: tuple[str, ...] = (
-        f"{known.name} is not known yet. Compare its key with the server's own",
-        "(there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).",
+        f"{known.name} is not known yet. Its key is",
+        what,
+        "Compare it with the server's own: ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub",
     )
     if known.authorities:
         text += (f"A certificate authority would vouch ({known.authorities}): not honoured here.",)
     # The key is part of what is answered: a yes holds for no other.
-    choice = Field(f"Trust {what}? yes, no, or the fingerprint", echo=True, lasting=True)
+    choice = Field(f"Trust {print_of_key}? yes, no, or the fingerprint", echo=True, lasting=True)
     question = Question(f"First contact with {login}", (choice,), text)
     for _ in range(TRIES):
         given = answers.answer(question)
         if given is None or given == ("no",):
             break
-        if given[0] in ("yes", what.split()[-1]):
+        if given[0] in ("yes", print_of_key):
             return
         answers.forget(question, given)
     raise HostError(f"{_unknown(what, known)}; it was not accepted")
+
+
+def _described(key: PKey) -> str:
+    return f"{key.get_name()} {fingerprint(key.asbytes())}"
 
 
 def _unknown(what: str, known: KnownHosts) -> str:
@@ -98,4 +104,4 @@ def _remember(key: PKey, login: Login, note: Callable[[str], None]) -> None:
             remember(rules.user_file, rules.name, key.get_name(), blob, rules.hashed)
         except OSError as failure:
             raise HostError(f"{rules.user_file}: {failure.strerror}; host key not kept") from None
-    note(f"{login}: {key.get_name()} {fingerprint(blob)} is now in {rules.user_file}")
+    note(f"{login}: {_described(key)} is now in {rules.user_file}")

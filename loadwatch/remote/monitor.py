@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from loadwatch.core.address import parse_address
 from loadwatch.core.errors import HostError, LoadwatchError
 from loadwatch.core.plan import LOCAL, Host
 from loadwatch.core.reading import HostNote, HostState, HostStatus, Reading
@@ -32,8 +33,10 @@ def connect(host: Host, answers: Answers, note: Note) -> Link:
     if access.to == LOCAL:
         return LocalLink()
     # paramiko takes longer to load than the first screen may.
-    from loadwatch.remote import connection, sshconfig
+    from loadwatch.remote import connection, openssh, sshconfig
 
+    if access.backend == "openssh":
+        return openssh.connect(parse_address(access.to))
     return connection.connect(sshconfig.resolve(access.to), answers, note)
 
 
