@@ -23,7 +23,7 @@ test: $(VENV)/.dev system
 	$(PYTEST) -m "not soak"
 
 soak: $(VENV)/.dev system
-	$(PYTEST) -m soak --timeout 3600
+	$(PYTEST) -m soak -s --timeout 3600
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

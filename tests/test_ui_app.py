@@ -572,6 +572,27 @@ async def test_the_table_of_steps_and_two_of_them_compared(size: tuple[int, int]
             assert isinstance(on.app.screen, Dashboard)
 
 
+async def test_where_steps_do_not_fit_their_columns_are_shifted() -> None:
+    async with screen((80, 24)) as on:
+        await on.press("s")
+        first = on.line("ACHIEVED")
+        assert "SWAP OUT" not in first
+        await on.press("left")
+        assert on.line("ACHIEVED") == first
+        await on.press(*["right"] * 30)
+        last = on.line("STEP")
+        assert "SWAP OUT" in last and "MARK" in last and "TARGET" not in last
+        await on.press("left")
+        assert on.line("STEP") != last
+        await on.press(*["left"] * 30)
+        assert on.line("STEP") == first
+    async with screen((200, 45)) as on:
+        await on.press("s")
+        first = on.line("ACHIEVED")
+        await on.press("right")
+        assert on.line("ACHIEVED") == first
+
+
 async def test_a_click_picks_a_step() -> None:
     async with screen() as on:
         await on.press("s")

@@ -1,6 +1,5 @@
-"""The whole screen from a fixed history: every character and its colour, at each size.
+"""The whole screen from a fixed history, as a picture: every character and its style, at each size.
 
-A snapshot is the text of the screen and below it the same screen in letters, one for each style.
 LOADWATCH_SNAPSHOTS=write in the environment writes them anew: look at them before they go in.
 """
 
@@ -9,11 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from string import ascii_letters
 
 import pytest
-from rich.cells import cell_len
-from rich.style import Style
 
 from loadwatch.core.controls import RunStatus
 from loadwatch.core.reading import HostStatus
@@ -25,34 +21,6 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 HOSTS = (HostStatus("web", "live"), HostStatus("db", "live"))
 BESIDE = replace(STATUS, hosts=HOSTS, groups=dict.fromkeys(("web", "db"), ("backends", "db")))
-
-
-def named(style: Style | None) -> str:
-    """A style in words."""
-    if style is None:
-        return "plain"
-    marks = [name for name in ("bold", "underline", "reverse") if getattr(style, name)]
-    front = style.color.get_truecolor().hex if style.color else "default"
-    back = style.bgcolor.get_truecolor().hex if style.bgcolor else "default"
-    return " ".join([*marks, front, "on", back])
-
-
-def picture(app: LoadwatchApp) -> str:
-    """The screen in characters, then in styles."""
-    letters: dict[str, str] = {}
-    texts, styles = [], []
-    for strip in app.screen._compositor.render_strips():
-        texts.append(strip.text.rstrip())
-        cells = ""
-        for segment in strip:
-            if segment.text.isspace():
-                cells += " " * len(segment.text)  # a blank looks like its neighbours
-                continue
-            letter = letters.setdefault(named(segment.style), ascii_letters[len(letters)])
-            cells += letter * cell_len(segment.text)
-        styles.append(cells.rstrip())
-    legend = [f"{letter}: {style}" for style, letter in letters.items()]
-    return "\n".join([*texts, "", *styles, "", *legend, ""])
 
 
 async def shown(size: tuple[int, int], status: RunStatus, keys: list[str]) -> str:
@@ -72,7 +40,7 @@ async def shown(size: tuple[int, int], status: RunStatus, keys: list[str]) -> st
         await pilot.pause()
         app.screen_stack[0].tell()  # type: ignore[attr-defined]
         await pilot.pause()
-        return picture(app)
+        return app.export_screenshot()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +58,7 @@ async def test_snapshot(
     name: str, size: tuple[int, int], status: RunStatus, keys: list[str]
 ) -> None:
     now = await shown(size, status, keys)
-    path = SNAPSHOTS / f"{name}.txt"
+    path = SNAPSHOTS / f"{name}.svg"
     if os.environ.get("LOADWATCH_SNAPSHOTS") == "write":
         path.write_text(now, encoding="utf-8")
     before = path.read_text(encoding="utf-8")

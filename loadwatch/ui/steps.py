@@ -137,11 +137,6 @@ COMPARED: tuple[tuple[str, Unit, Better, Callable[[Step], float | None]], ...] =
 )
 
 
-def head(width: int) -> Row:
-    """The names of the columns."""
-    return table.head(FIELDS, -1, False, width)
-
-
 def compare(one: Step, other: Step, width: int) -> list[Row]:
     """Two steps side by side: what each came to, and how far the second is from the first.
 

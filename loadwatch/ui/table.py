@@ -57,6 +57,11 @@ def line(
     return crop(row, width)
 
 
+def fit_into(fields: Sequence[Field[Any]], width: int) -> bool:
+    """Whether `width` has room for all of them."""
+    return len(_fitting(fields, width)) == len(fields)
+
+
 def _fitting(fields: Sequence[Field[T]], width: int) -> Sequence[Field[T]]:
     """The first fields that `width` has room for: none is shown in part."""
     ends = accumulate((field.width + 1 for field in fields), initial=2)

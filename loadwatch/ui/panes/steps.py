@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadwatch.ui import table
 from loadwatch.ui.canvas import Row
 from loadwatch.ui.pane import Pane
-from loadwatch.ui.steps import FIELDS, Steps, head
+from loadwatch.ui.steps import FIELDS, Steps
 from loadwatch.ui.view import View
 
 
@@ -25,4 +25,5 @@ class StepsPane(Pane):
     def draw(self, view: View, width: int, height: int) -> list[Row]:
         """A line for each."""
         found = self._steps.of(view)[-max(height - 1, 1) :]
-        return [head(width), *(table.line(FIELDS, step, width) for step in found)][:height]
+        head = table.head(FIELDS, -1, False, width)
+        return [head, *(table.line(FIELDS, step, width) for step in found)][:height]

@@ -36,7 +36,8 @@ class StepsScreen(ModalScreen[None]):
             yield Static(f"Steps (CPU, RSS and swap of {self._view.host or 'no host'})",
                          markup=False, classes="question")  # fmt: skip
             yield StepTable(steps.Steps().of(self._view))
-            yield Static("↑ ↓ choose, Enter picks two to compare, Esc closes", classes="hint")
+            hint = "↑ ↓ choose, ← → columns, Enter picks two to compare, Esc closes"
+            yield Static(hint, classes="hint")
 
 
 class StepTable(Canvas, can_focus=True):
@@ -45,6 +46,8 @@ class StepTable(Canvas, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "Next", tooltip="Next step"),
         Binding("up", "move(-1)", "Previous", tooltip="Previous step"),
+        Binding("right", "shift(1)", "More", tooltip="Columns further right, the step stays"),
+        Binding("left", "shift(-1)", "Back", tooltip="Columns further left"),
         Binding("enter,space", "pick", "Pick", tooltip="Pick a step to compare, or let it go"),
     ]
 
@@ -53,6 +56,7 @@ class StepTable(Canvas, can_focus=True):
         self._found = found
         self._cursor = max(len(found) - 1, 0)
         self._picked: list[int] = []
+        self._hidden = 0
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size is another picture."""
@@ -61,6 +65,14 @@ class StepTable(Canvas, can_focus=True):
     def action_move(self, by: int) -> None:
         """Choose another step."""
         self._cursor = min(max(self._cursor + by, 0), max(len(self._found) - 1, 0))
+        self._draw()
+
+    def action_shift(self, by: int) -> None:
+        """Show the columns beginning further right or left, as far as some do not fit."""
+        most = len(steps.FIELDS) - 1
+        while most and table.fit_into(self._fields(most - 1), self.size.width):
+            most -= 1
+        self._hidden = min(max(self._hidden + by, 0), most)
         self._draw()
 
     def action_pick(self) -> None:
@@ -90,12 +102,17 @@ class StepTable(Canvas, can_focus=True):
         """The first step that is shown; the chosen one is among them."""
         return min(max(0, self._cursor - self._room + 1), len(self._found))
 
+    def _fields(self, hidden: int) -> tuple[table.Field[steps.Step], ...]:
+        """The columns without those that are hidden on the left; the step's number is never."""
+        return (steps.FIELDS[0], *steps.FIELDS[1 + hidden :])
+
     def _draw(self) -> None:
         width = self.size.width
-        rows: list[Row] = [steps.head(width)]
+        fields = self._fields(self._hidden)
+        rows: list[Row] = [table.head(fields, -1, False, width)]
         for at, step in list(enumerate(self._found))[self._top : self._top + self._room]:
             sign = ("▸" if at == self._cursor else " ") + ("●" if at in self._picked else " ")
-            rows.append(table.line(steps.FIELDS, step, width, (sign, "mark")))
+            rows.append(table.line(fields, step, width, (sign, "mark")))
         if len(self._picked) == SIDES:
             one, other = (self._found[at] for at in sorted(self._picked))
             rows += [[], *steps.compare(one, other, width)]
