@@ -100,3 +100,17 @@ def test_at_different_targets_nothing_is_better_or_worse() -> None:
     lines = text_of(compare(*Steps().of(two_steps(10.0, 20.0)), 100))
     assert not any(line.endswith(("better", "worse")) for line in lines[:-1])
     assert lines[-1] == "at different targets nothing is better or worse"
+
+
+def test_what_is_at_least_so_much_differs_by_at_least_that_or_by_nobody_knows_what() -> None:
+    one, other = Steps().of(two_steps(10.0, 10.0))
+    late = replace(other, times=(0.04, 0.04, 10.0), times_told=("40.0 ms", "40.0 ms", "≥ 10.0 s"))
+
+    def p99(before: Step, after: Step) -> str:
+        lines = text_of(compare(before, after, 100))
+        return next(line for line in lines if line.startswith("response p99")).strip()
+
+    assert p99(one, late).endswith("≥ +49863% worse")  # 20 ms are read off a histogram
+    assert p99(late, one).endswith("20.0 ms")
+    longer = replace(one, times=(0.02, 0.02, 12.0), times_told=("20.0 ms", "20.0 ms", "12.0 s"))
+    assert p99(longer, late).endswith("≥ 10.0 s")

@@ -12,7 +12,7 @@ from loadwatch.ui import table
 from loadwatch.ui.canvas import Row, crop, fit, plain
 from loadwatch.ui.scale import clock
 from loadwatch.ui.table import Field
-from loadwatch.ui.view import View, percentiles
+from loadwatch.ui.view import AT_LEAST, View, percentiles
 
 SHARES = (0.50, 0.95, 0.99)
 
@@ -123,17 +123,37 @@ FIELDS: tuple[Field[Step], ...] = (
           lambda step: step.summary.mark, right=False),
 )  # fmt: skip
 
-COMPARED: tuple[tuple[str, Unit, Better, Callable[[Step], float | None]], ...] = (
-    ("target", Unit.PER_SECOND, "neither", lambda step: step.target),
-    ("achieved", Unit.PER_SECOND, "higher", lambda step: step.achieved),
-    ("errors", Unit.SHARE, "lower", lambda step: step.errors),
-    ("response p50", Unit.SECONDS, "lower", lambda step: step.times[0]),
-    ("response p95", Unit.SECONDS, "lower", lambda step: step.times[1]),
-    ("response p99", Unit.SECONDS, "lower", lambda step: step.times[2]),
-    ("CPU", Unit.PERCENT, "lower", lambda step: step.cpu),
-    ("RSS", Unit.BYTES, "lower", lambda step: step.rss),
-    ("swap in", Unit.BYTES_PER_SECOND, "lower", lambda step: step.swap_in),
-    ("swap out", Unit.BYTES_PER_SECOND, "lower", lambda step: step.swap_out),
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A number of two steps: its value, and what is said of it, which may be `≥ 10.0 s`."""
+
+    name: str
+    better: Better
+    value: Callable[[Step], float | None]
+    tell: Callable[[Step], str]
+
+
+def _number(
+    name: str, unit: Unit, better: Better, value: Callable[[Step], float | None]
+) -> _Compared:
+    return _Compared(name, better, value, lambda step: format_value(value(step), unit))
+
+
+def _response(at: int) -> _Compared:
+    name = f"response p{SHARES[at] * 100:.0f}"
+    return _Compared(name, "lower", lambda step: step.times[at], lambda step: step.times_told[at])
+
+
+COMPARED = (
+    _number("target", Unit.PER_SECOND, "neither", lambda step: step.target),
+    _number("achieved", Unit.PER_SECOND, "higher", lambda step: step.achieved),
+    _number("errors", Unit.SHARE, "lower", lambda step: step.errors),
+    *(_response(at) for at in range(len(SHARES))),
+    _number("CPU", Unit.PERCENT, "lower", lambda step: step.cpu),
+    _number("RSS", Unit.BYTES, "lower", lambda step: step.rss),
+    _number("swap in", Unit.BYTES_PER_SECOND, "lower", lambda step: step.swap_in),
+    _number("swap out", Unit.BYTES_PER_SECOND, "lower", lambda step: step.swap_out),
 )
 
 
@@ -148,25 +168,34 @@ def compare(one: Step, other: Step, width: int) -> list[Row]:
     ]
     title: Row = [(fit("", 16), ""), *((fit(name, 18, True) + "  ", "strong") for name in names)]
     rows = [title]
-    for name, unit, better, of in COMPARED:
-        before, after = of(one), of(other)
-        cells = [fit(format_value(value, unit), 18, True) + "  " for value in (before, after)]
-        rows.append([(fit(name, 16), "quiet"), *((cell, "") for cell in cells),
-                     _change(before, after, better if is_fair else "neither")])  # fmt: skip
+    for compared in COMPARED:
+        told = [compared.tell(step) for step in (one, other)]
+        better = compared.better if is_fair else "neither"
+        change = _change(compared.value(one), compared.value(other), better, told)
+        cells = ((fit(text, 18, True) + "  ", "") for text in told)
+        rows.append([(fit(compared.name, 16), "quiet"), *cells, change])
     if not is_fair:
         rows.append([("at different targets nothing is better or worse", "quiet")])
     return [crop(row, width) for row in rows]
 
 
-def _change(before: float | None, after: float | None, better: Better) -> tuple[str, str]:
-    """The difference in percent, and whether that is better, in words and in colour."""
-    if not before or after is None:
+def _change(
+    before: float | None, after: float | None, better: Better, told: Sequence[str]
+) -> tuple[str, str]:
+    """The difference in percent, and whether that is better, in words and in colour.
+
+    What is only known to be at least so much differs by at least so much, or by nobody knows what.
+    """
+    starts = [text.startswith(AT_LEAST) for text in told]
+    if not before or after is None or starts[0] or (starts[1] and after <= before):
         return ("", "")
+    at_least = AT_LEAST if starts[1] else ""
     change = after / before - 1
     if better == "neither" or _alike(before, after):
-        return (f"{change:+.0%}", "quiet")
+        return (f"{at_least}{change:+.0%}", "quiet")
     is_better = (change > 0) == (better == "higher")
-    return (f"{change:+.0%} {'better' if is_better else 'worse'}", "good" if is_better else "bad")
+    word, role = ("better", "good") if is_better else ("worse", "bad")
+    return (f"{at_least}{change:+.0%} {word}", role)
 
 
 def _alike(before: float, after: float) -> bool:

@@ -165,10 +165,14 @@ def _sum(values: Sequence[float]) -> float:
     return sum(known) if known else math.nan
 
 
+AT_LEAST = "≥ "
+"""Before what is only known to be at least so much."""
+
+
 def percentiles(histogram: Histogram, shares: tuple[float, ...]) -> list[str]:
     """Percentiles (seconds) for people: `–` if unknown, `≥` if it is the time of giving up."""
     return [
-        ("≥ " if histogram.is_censored(share) else "") + format_value(value, Unit.SECONDS)
+        (AT_LEAST if histogram.is_censored(share) else "") + format_value(value, Unit.SECONDS)
         if histogram.is_known(share)
         else "–"
         for share, value in zip(shares, histogram.percentiles(shares), strict=True)
