@@ -24,11 +24,14 @@ from loadwatch.verbs import (
     report,
     run,
     sessions,
+    verdicts,
     watch,
 )
 from loadwatch.verbs.ending import INTERRUPTED
 
-VERBS = (demo, watch, run, sessions, replay, export, compare, report, metrics, completion)
+VERBS = (
+    demo, watch, run, sessions, replay, export, compare, report, metrics, verdicts, completion,
+)  # fmt: skip
 """In the order of `--help`."""
 
 

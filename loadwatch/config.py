@@ -22,6 +22,7 @@ from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import (
     Access,
+    ByteRate,
     Group,
     Host,
     Load,
@@ -34,6 +35,8 @@ from loadwatch.core.plan import (
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
+_SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
 _NAMES = re.compile(r"[A-Za-z-]*|[^=]+=")
@@ -281,6 +284,11 @@ def _custom(kind: type, value: object) -> object:
         if not isinstance(value, str):
             raise ValueError(f"expected a duration such as `30s`, got {value!r}")
         return duration(value)
+    if kind is ByteRate:
+        match = _BYTE_RATE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"expected bytes per second such as `1MiB/s`, got {value!r}")
+        return ByteRate(float(match[1]) * _SIZES[match[2]])
     raise NotImplementedError(kind)
 
 

@@ -43,6 +43,7 @@ def result_of(session: Session) -> dict[str, Any]:
         duration=summary.firing,
         hosts=[HostStatus(host, "stopped") for host in session.hosts],
         reasons=reasons_of(session)(summary),
+        signs=plan_of(session).verdict,
         closed=session.meta.get("arrival") == "closed",
         session=str(session.path),
     )

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.analysis.evidence import JUDGED_SECONDS
 from loadwatch.analysis.result import result
 from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
-from loadwatch.analysis.verdict import JUDGED_SECONDS
 from loadwatch.analysis.windows import Watcher
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
@@ -299,6 +299,7 @@ class Run:
             problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
             trials=self._trials,
+            signs=self.plan.verdict,
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
@@ -386,6 +387,8 @@ class Run:
         return result(
             self.history.total,
             judged=self.judged,
+            steps=self.history.steps,
+            signs=self.plan.verdict,
             duration=min(duration, self.elapsed),
             hosts=self._hosts.statuses,
             reasons=self.reasons,

@@ -9,6 +9,7 @@ from loadwatch.analysis.thresholds import Outcome
 from loadwatch.analysis.verdict import judge
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import SHARES, Summary
 
@@ -28,6 +29,8 @@ def result(
     closed: bool,
     session: str,
     judged: Summary | None = None,
+    steps: Sequence[Summary] = (),
+    signs: Signs = SIGNS,
     warnings: Sequence[str] = (),
     outcomes: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
@@ -36,10 +39,10 @@ def result(
     `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
     send lag; `session` is the recording's path; `judged` the stretch that the verdict is on, if not
-    on all; `warnings` what looks suspicious about the generator, though it kept up;
-    `outcomes` what became of the plan's thresholds.
+    on all, held against the easiest of `steps` by the plan's `signs`; `warnings` what looks
+    suspicious about the generator, though it kept up; `outcomes` what became of the thresholds.
     """
-    verdict = judge(judged or summary, reasons, [host.host for host in hosts])
+    verdict = judge(judged or summary, reasons, [host.host for host in hosts], steps, signs)
     return {
         **_numbers(summary, "load", None, duration, closed),
         "generator": {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.reading import HostStatus
 
 
@@ -26,7 +27,7 @@ class RunStatus:
     `connections` is set for a closed loop, which has no rates to turn. `max_rate` is the ceiling of
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
-    `trials` are what a request of each scenario came to before the first shot.
+    `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
     """
 
     target: str
@@ -42,6 +43,7 @@ class RunStatus:
     problem: str = ""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
+    signs: Signs = SIGNS
 
 
 class Controls(Protocol):

@@ -32,6 +32,10 @@ class Seconds(float):
     """A duration; in TOML a string with its unit (`30s`, `5m`, `250ms`)."""
 
 
+class ByteRate(float):
+    """Bytes per second; in TOML a string with its unit (`1MiB/s`)."""
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
@@ -167,6 +171,36 @@ class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     panes: tuple[str, ...] = ()
 
 
+class Signs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From where on something counts as a sign of what holds the server back.
+
+    Shares of all CPUs, of time (pressure, throttling), of requests, of a link; `sustained` is the
+    share of the seconds in which something must show, to be more than a burst.
+    """
+
+    sustained: Share = 0.7
+    answered: Share = 0.99
+    waiting: Share = 0.01
+    failing: Share = 0.05
+    swap: ByteRate = ByteRate(1 << 20)
+    memory_pressure: Share = 0.05
+    throttled: Share = 0.2
+    cpu_busy: Share = 0.9
+    cpu_idle: Share = 0.3
+    kernel: Share = 0.3
+    stolen: Share = 0.1
+    one_core: Share = 0.1
+    io_wait: Share = 0.2
+    io_pressure: Share = 0.2
+    workers: Share = 0.7
+    network: Share = 0.85
+    retransmitted: Share = 0.01
+
+
+SIGNS = Signs()
+"""Those of a plan that says nothing of them."""
+
+
 class Plan(
     msgspec.Struct,
     frozen=True,
@@ -181,4 +215,5 @@ class Plan(
     hosts: tuple[Host, ...] = ()
     stages: tuple[Stage, ...] = ()
     thresholds: dict[str, str | Threshold] = {}
+    verdict: Signs = SIGNS
     ui: Ui = Ui()

@@ -10,7 +10,7 @@ from typing import Any
 from loadwatch.analysis.verdict import Verdict, judge
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, format_clock
-from loadwatch.recorded import result_of
+from loadwatch.recorded import plan_of, result_of
 from loadwatch.session import Session
 
 
@@ -73,6 +73,7 @@ def digest(session: Session) -> Digest:
         history.add(tick)
     result = result_of(session)
     reasons = result["generator"]["reasons"]  # of an invalid run, nothing is claimed of any step
+    signs = plan_of(session).verdict
     return Digest(
         name=session.name,
         started=datetime.fromtimestamp(session.start, UTC),
@@ -81,5 +82,7 @@ def digest(session: Session) -> Digest:
         catalogue=Catalogue(session.metrics.values()),
         hosts=session.hosts,
         history=history,
-        verdicts=[judge(step, reasons, session.hosts) for step in history.steps],
+        verdicts=[
+            judge(step, reasons, session.hosts, history.steps, signs) for step in history.steps
+        ],
     )

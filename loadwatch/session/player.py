@@ -17,6 +17,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
+from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.reading import HostState, HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, Tick
@@ -34,7 +35,8 @@ class Player:
     """Plays the session file `path` on its `bus`; implements `core.controls.Playback`.
 
     With `follow` it shows what there is at once, and then every second that another process adds.
-    `reasons` says why the load generator was the limit of a stretch. SessionError where the file is
+    `reasons` says why the load generator was the limit of a stretch, `signs` what counts as a sign
+    of the server's. SessionError where the file is
     none. All methods belong to the event loop.
     """
 
@@ -43,6 +45,7 @@ class Player:
         path: Path,
         reasons: Callable[[Summary], tuple[str, ...]] = lambda summary: (),
         follow: bool = False,
+        signs: Signs = SIGNS,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.path = path
@@ -50,6 +53,7 @@ class Player:
         self.history = History()
         self.bus.subscribe(self.history.add)
         self._reasons = reasons
+        self._signs = signs
         self._sleep = sleep
         self._session = open_session(path)
         self._about = self._session.about
@@ -133,6 +137,7 @@ class Player:
                 host["name"]: tuple(group["name"] for group in host["group"])
                 for host in plan.get("host", ())
             },
+            signs=self._signs,
         )
 
     def _reasons_now(self) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ class VerdictBar(Bar):
         if not status.firing:
             self.say([[("■ nothing is fired: space goes on", "warning")]])
             return
-        verdict = judge(view.step, status.reasons, [host.host for host in status.hosts])
+        hosts = [host.host for host in status.hosts]
+        verdict = judge(view.step, status.reasons, hosts, view.history.steps, status.signs)
         sign, role = VERDICT_ROLES.get(verdict.name, ("▲", "bad"))
         also = f" (also {', '.join(verdict.also)})" if verdict.also else ""
         head: Row = [(f"{sign} {plain(verdict.name)}{also}", role)]

@@ -146,7 +146,7 @@ class View:
 
     def meaning(self, key: str, value: float | None) -> tuple[str, str]:
         """The role and the sign of a value of `key`: what it means; both empty if nothing."""
-        found = None if value is None else level(self.thresholds, key, value)
+        found = None if value is None else level(self.thresholds, key, value, self.status.signs)
         return LEVELS[found] if found else ("", "")
 
     def item(self, name: str, key: str, role: str, within: int = 1) -> Row:

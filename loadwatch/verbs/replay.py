@@ -29,7 +29,7 @@ def replay(path: Path, follow: bool) -> int:
     """Show the session at `path` until the user leaves; with `follow` as it is being recorded."""
     from loadwatch.core.errors import PlanError
     from loadwatch.core.metric import Catalogue
-    from loadwatch.recorded import reasons_of
+    from loadwatch.recorded import plan_of, reasons_of
     from loadwatch.session import Player, open_session
     from loadwatch.ui.screens.replay import ReplayApp
     from loadwatch.watching import catalogue
@@ -37,12 +37,12 @@ def replay(path: Path, follow: bool) -> int:
     with open_session(path) as session:
         # What this program measures no more may still be in an old session.
         metrics = Catalogue([*session.metrics.values(), *catalogue()])
-        reasons = reasons_of(session)
+        reasons, signs = reasons_of(session), plan_of(session).verdict
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch report` does without")
 
     async def show() -> int:
-        player = Player(path, reasons, follow)
+        player = Player(path, reasons, follow, signs)
         try:
             app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
             app.compare = comparing(path)
