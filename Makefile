@@ -40,6 +40,7 @@ bench: $(VENV)/.dev system
 	$(BIN)/python -m benchmarks.chart
 	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.dashboard
+	$(BIN)/python -m benchmarks.monitor_cost
 
 # The programs that the tests run for real: installed where that is possible, named where not.
 system:

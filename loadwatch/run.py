@@ -175,7 +175,8 @@ class Run:
         await self._fleet.close()
         await self._hosts.join()
         if not self._recorder.closed:
-            await asyncio.to_thread(self._recorder.close, self.result())
+            close = partial(self._recorder.close, self.result(), clocks=self._hosts.clocks)
+            await asyncio.to_thread(close)
             if self._origin is None:
                 self._session.unlink()  # nothing was fired: there is nothing to keep
 

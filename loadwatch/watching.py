@@ -33,8 +33,8 @@ def catalogue() -> Catalogue:
 
 
 class Watching:
-    """`on_reading` gets every observation; `on_event` every change of a host's state and every note
-    on one, as its kind, a line of text, and the host.
+    """`on_reading` gets every observation; `on_event` what belongs on the timeline: every change of
+    a host's state and every note on one, as its kind, a line of text, and the host.
     """
 
     def __init__(
@@ -56,6 +56,15 @@ class Watching:
     def statuses(self) -> tuple[HostStatus, ...]:
         """How every host stands, in the plan's order."""
         return tuple(self._states.values())
+
+    @property
+    def clocks(self) -> dict[str, dict[str, float | None]]:
+        """By host: how far its wall clock is ahead of ours, and how wrong that may be."""
+        return {
+            status.host: {"offset_s": status.offset, "error_s": status.error}
+            for status in self.statuses
+            if status.offset is not None
+        }
 
     def start(self, asker: Asker | None) -> None:
         """Begin to watch, on the running loop; what it takes to log in is asked of `asker`."""

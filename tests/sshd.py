@@ -98,15 +98,19 @@ def keygen(path: Path, passphrase: str = "", *options: str) -> Path:
 
 @dataclass
 class Sshd:
-    """A running server, and a client's home that knows it as `web`."""
+    """A running server, and a client's home that knows it as `web`.
+
+    `within` is the command that starts it, in a network namespace that has its `address`.
+    """
 
     directory: Path
     user: str = field(default_factory=getpass.getuser)
     options: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     mark: str = field(default_factory=lambda: f"{MARK}={secrets.token_hex(8)}")
-    port: int = 0
     address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+    port: int = 0
     client: Sshd | None = None
     """Whose home, key and files are to be used; else they are made."""
 
@@ -124,7 +128,8 @@ class Sshd:
         authorized.write_text(self.key.with_suffix(".pub").read_text())
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         with socket.socket(family) as free:
-            free.bind((self.address, 0))
+            # An address within a namespace is nobody's here; a port that is free here does.
+            free.bind(("" if self.within else self.address, 0))
             self.port = free.getsockname()[1]
         self.known_hosts = self.home / ".ssh" / "known_hosts"
         if self.client is None:
@@ -174,7 +179,9 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with (self.directory / "sshd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sshd, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log
+                [*self.within, sshd, "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
             )
         assert eventually(self._answers), self.log
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadwatch.remote.guard import BEAT, Preamble, command
+from loadwatch.remote.guard import BEAT, Preamble, answering, command
 from loadwatch.remote.local import LocalLink
 from loadwatch.remote.process import ProcessStream
-from tests.sshd import MARK, eventually, find, marked, require
+from tests.sshd import MARK, children, eventually, find, marked, require
 
 NONCE = "0123456789abcdef"
 READY = f"LW1 {NONCE} ready\n".encode()
@@ -143,6 +144,74 @@ def test_any_login_shell_runs_it_and_ends_it(mark: str, shell: str) -> None:
     assert process.returncode == 0
 
 
+INNER = [s for s in ("dash", "bash", "busybox", "mksh", "ksh93", "yash", "zsh") if find(s)]
+
+
+@pytest.mark.parametrize("shell", INNER)
+def test_any_sh_of_a_server_does(
+    mark: str, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sh").symlink_to(str(find(shell)))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    silent = LocalLink().open(command("vmstat", "exec vmstat 1", NONCE, lease=1))
+    failing = LocalLink().open(command("vmstat", "exec vmstat --nonsense", NONCE, lease=600))
+    closed = LocalLink().open(command("vmstat", "vmstat 1; echo", NONCE, lease=600))
+    output = b""
+    while len(re.findall(rb"^ *\d", output, re.MULTILINE)) < 2:
+        closed.write(BEAT)
+        output += read_until(closed, b"\n")
+    closed.close()
+    assert drain(failing) == READY
+    assert drain(silent).startswith(READY)
+    drain(closed)
+    assert is_gone(mark)
+
+
+@pytest.mark.parametrize("shell", INNER)
+def test_an_answer_that_nobody_takes_does_not_delay_the_end(
+    mark: str, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sh").symlink_to(str(find(shell)))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    guarded = answering(NONCE, "echo here;", lease=600)
+    with subprocess.Popen(
+        ["sh", "-c", guarded], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline() == READY
+        process.stdin.write(BEAT)
+        assert process.stdout.readline() == b"here\n"
+        process.stdout.close()
+        process.stdin.write(BEAT)
+        time.sleep(0.05)
+        process.stdin.close()
+        assert is_gone(mark)
+
+
+def test_a_server_need_not_give_a_process_group_of_its_own(mark: str) -> None:
+    guarded = command("vmstat", "exec vmstat 1", NONCE, lease=1)
+    with subprocess.Popen(
+        ["sh", "-c", guarded], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert eventually(lambda: len(marked(mark)) >= 3)
+        assert is_gone(mark)
+    assert process.returncode == 0
+
+
+def test_heartbeats_leave_no_zombies(mark: str) -> None:
+    stream = LocalLink().open(command("vmstat", "exec vmstat 1", NONCE, lease=600))
+    read_until(stream, b"swpd")
+    for _ in range(20):
+        stream.write(BEAT)
+        time.sleep(0.02)
+    guard = min(marked(mark))
+    states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2] for pid in children(guard)]
+    assert sum(state.split()[0] == "Z" for state in states) <= 1
+    stream.close()
+    drain(stream)
+    assert is_gone(mark)
+
+
 @pytest.mark.parametrize("line", ["exec vmstat 1", "exec top -b -d 1 -w 300"])
 def test_closing_ends_everything(mark: str, line: str) -> None:
     stream = LocalLink().open(command(line.split()[1], line, NONCE, lease=60))
@@ -184,8 +253,9 @@ def test_a_killed_guard_leaves_nothing(mark: str) -> None:
     read_until(stream, b"swpd")
     guards = [pid for pid, line in marked(mark).items() if line.startswith("sh -c")]
     os.kill(min(guards), signal.SIGKILL)
-    assert is_gone(mark)
+    stream.close()
     drain(stream)
+    assert is_gone(mark)
 
 
 def test_a_missing_tool_is_said(mark: str) -> None:

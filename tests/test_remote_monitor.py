@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice, repeat
@@ -15,18 +16,24 @@ import pytest
 from loadwatch.core.errors import HostError
 from loadwatch.core.plan import Host, Seconds
 from loadwatch.core.reading import HostNote, HostStatus, Reading
+from loadwatch.remote import watch as watching
 from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import backoff
+from loadwatch.remote.clock import Clock
 from loadwatch.remote.guard import BEAT
-from loadwatch.remote.lane import PAUSE, RETRY, Lane
+from loadwatch.remote.lane import PAUSE, Lane
 from loadwatch.remote.link import Link, LinkError, LoginDropError
 from loadwatch.remote.monitor import HostMonitor, Note
 from loadwatch.remote.probes import all_probes
-from loadwatch.remote.watch import QUEUE
+from loadwatch.remote.pulse import QUICK
+from loadwatch.remote.spool import BYE
+from loadwatch.remote.strand import RETRY
+from loadwatch.remote.watch import QUEUE, Arrival, Watch
 from tests.sshd import eventually
 
 HOST = Host("web", "web")
-TOP, VMSTAT = all_probes()
+PROBES = {probe.name: probe for probe in all_probes()}
+TOP, VMSTAT = PROBES["top"], PROBES["vmstat"]
 ROWS = b" r  b   swpd  us sy id\n 1  0  0  1 2 97\n" + b" 1  0  0  4 5 91\n"
 ROW = b" 1  0  0  4 5 91\n"
 FRAME = (
@@ -40,6 +47,10 @@ def nonce_of(command: str) -> bytes:
     match = re.search(r"LW1 (\w+) ready", command)
     assert match is not None
     return match[1].encode()
+
+
+def is_pulse(command: str) -> bool:
+    return " clock $u " in command
 
 
 def ready(command: str) -> bytes:
@@ -61,12 +72,12 @@ def test_a_lane_opens_reads_and_is_live() -> None:
     assert lane.seen and not lane.problem
 
 
-def test_the_first_heartbeat_is_due_at_once_and_then_every_five_seconds() -> None:
+def test_the_first_heartbeat_is_due_at_once_and_then_every_four_seconds() -> None:
     lane = Lane(VMSTAT, HOST)
-    assert not lane.beats(0.0)
+    assert not lane.beat(0.0)
     lane.open(0.0)
-    beats = [second for second in range(12) if lane.beats(float(second))]
-    assert beats == [0, 5, 10]
+    beats = [second for second in range(12) if lane.beat(float(second)) == BEAT]
+    assert beats == [0, 4, 8]
 
 
 def test_a_pause_completes_a_frame_whose_size_is_unknown() -> None:
@@ -118,15 +129,17 @@ def test_a_stream_without_a_byte_is_given_time_by_its_interval(
     lane.receive(ready(command), 1.0)
     assert not lane.is_dead(1.0 + patience)
     assert lane.is_dead(1.1 + patience)
-    assert "nothing came" in lane.overdue(1.1 + patience)
+    assert lane.overdue(1.0 + patience) is None
+    assert lane.overdue(1.1 + patience) == f"vmstat: nothing came for {patience:.0f} s"
 
 
 def test_detection_gives_up_after_three_seconds_and_tries_again_later() -> None:
     lane = Lane(VMSTAT, HOST)
     lane.open(0.0)
     lane.receive(b"Loading profile ...", 1.0)
-    assert lane.overdue(3.0) == ""
+    assert lane.overdue(3.0) is None
     reason = lane.overdue(3.1)
+    assert reason is not None
     assert reason == "vmstat: the login gave no answer within 3 s"
     lane.abandon(reason, 3.1)
     assert (lane.problem, lane.given_up) == (reason, False)
@@ -195,10 +208,15 @@ def test_backoff_doubles_up_to_half_a_minute_with_jitter() -> None:
 
 
 class ScriptedStream:
-    """Gives what was put into it; None for the end, an exception to raise."""
+    """Gives what was put into it; b"" for the end, an exception to raise.
+
+    A pulse is answered, until `mute`.
+    """
 
     def __init__(self, command: str) -> None:
         self.command = command
+        self.mute = not is_pulse(command)
+        self.uptime = 100.0
         self.written = b""
         self.complaints: list[str] = []
         self._coming: queue.Queue[bytes | Exception] = queue.Queue()
@@ -223,27 +241,40 @@ class ScriptedStream:
 
     def write(self, data: bytes) -> None:
         self.written += data
+        if data == BYE:
+            self.close()
+        elif not self.mute:
+            clocks = b" clock %.2f %.2f\n" % (self.uptime, 1_700_000_000 + self.uptime)
+            self.give(b"LW1 " + nonce_of(self.command) + clocks)
 
     def close(self) -> None:
         self.give(b"")
 
 
 class ScriptedLink:
-    """Opens streams that begin as `answers` says for the tool: `ready`, `missing`, or nothing."""
+    """Opens streams that begin as `answers` says: `ready`, `missing`, `refused`, or nothing.
+
+    Several lines are separated by `; `.
+    """
+
+    traffic: int | None = None
 
     def __init__(self, **answers: str) -> None:
-        self.answers = {"top": "ready", "vmstat": "ready"} | answers
+        self.uptime = 100.0
+        self.answers = {"top": "ready", "vmstat": "ready", "pulse": "ready"} | answers
         self.streams: dict[str, ScriptedStream] = {}
         self.closed = False
 
     def open(self, command: str) -> ScriptedStream:
-        tool = "top" if "exec top" in command else "vmstat"
+        match = re.search(r"exec (top|vmstat) |-f (top|vmstat)\.", command)
+        tool = match[1] or match[2] if match and not is_pulse(command) else "pulse"
         if self.answers[tool] == "refused":
             raise HostError("no more sessions")
         stream = self.streams[tool] = ScriptedStream(command)
+        stream.uptime = self.uptime
         answer = self.answers[tool]
-        if answer:
-            stream.give(b"LW1 " + nonce_of(command) + f" {answer}\n".encode())
+        for line in filter(None, answer.split("; ")):
+            stream.give(b"LW1 " + nonce_of(command) + f" {line}\n".encode())
         if answer == "missing":
             stream.give(b"")
         return stream
@@ -300,7 +331,11 @@ Outcome = Link | Exception
 
 @contextmanager
 def monitoring(
-    *outcomes: Outcome, sink: Callable[[Any], None], clock: Time | None = None
+    *outcomes: Outcome,
+    sink: Callable[[Any], None],
+    clock: Time | None = None,
+    host: Host = HOST,
+    wall: float = 1_700_000_100.0,
 ) -> Iterator[HostMonitor]:
     """A monitor whose attempts to connect come out as given; the last again and again."""
     remaining = list(outcomes)
@@ -312,7 +347,12 @@ def monitoring(
         return outcome
 
     monitor = HostMonitor(
-        HOST, sink, clock=clock or Time(), link_to=link_to, delays=lambda: repeat(0.01)
+        host,
+        sink,
+        clock=clock or Time(),
+        wall=lambda: wall,
+        link_to=link_to,
+        delays=lambda: repeat(0.01),
     )
     monitor.start()
     yield monitor
@@ -323,12 +363,12 @@ def monitoring(
 def test_a_monitor_goes_live_and_stops() -> None:
     sink, link = Sink(), ScriptedLink()
     with monitoring(link, sink=sink):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.deliver()
         assert eventually(lambda: sink.statuses[-1].probes == ("top", "vmstat"))
-        assert all(stream.written.startswith(BEAT) for stream in link.streams.values())
+        assert all(link.streams[tool].written.startswith(BEAT) for tool in ("top", "vmstat"))
     assert sink.states == ["connecting", "live", "stopped"]
-    assert sorted(reading.probe for reading in sink.readings) == ["top", "vmstat"]
+    assert sorted(r.probe for r in sink.readings) == ["pulse", "top", "vmstat"]
     assert link.closed
     assert sink.statuses[-1].gaps == 0
 
@@ -337,13 +377,17 @@ def test_silence_is_told_then_taken_for_a_loss_and_mended() -> None:
     sink, clock = Sink(), Time()
     first, second = ScriptedLink(), ScriptedLink()
     with monitoring(first, second, sink=sink, clock=clock):
-        assert eventually(lambda: len(first.streams) == 2)
+        assert eventually(lambda: len(first.streams) == 3)
         first.deliver()
         assert sink.reaches("live")
-        clock.now += 3.5
+        pulse = first.streams["pulse"]
+        assert eventually(lambda: pulse.written.count(b"\n") == QUICK)
+        pulse.mute = True
+        clock.now += 4
         assert sink.reaches("silent", "no reading from")
-        clock.now += 10
-        assert eventually(lambda: len(second.streams) == 2)
+        assert eventually(lambda: pulse.written.count(b"\n") == QUICK + 1)
+        clock.now += 10.1
+        assert eventually(lambda: len(second.streams) == 3)
         assert first.closed
         assert "the host fell silent; trying again" in sink.statuses[-1].detail
         second.deliver()
@@ -355,7 +399,7 @@ def test_silence_is_told_then_taken_for_a_loss_and_mended() -> None:
 def test_one_silent_probe_is_told_and_restarted_while_the_other_goes_on() -> None:
     sink, clock, link = Sink(), Time(), ScriptedLink()
     with monitoring(link, sink=sink, clock=clock):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.deliver()
         assert eventually(lambda: sink.statuses[-1].probes == ("top", "vmstat"))
         hung = link.streams["vmstat"]
@@ -375,7 +419,7 @@ def test_one_silent_probe_is_told_and_restarted_while_the_other_goes_on() -> Non
 def test_a_missing_tool_is_named_and_the_other_goes_on() -> None:
     sink, link = Sink(), ScriptedLink(vmstat="missing")
     with monitoring(link, sink=sink):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.streams["top"].give(FRAME)
         assert sink.reaches("live", "vmstat is not on the login's PATH: apt install procps")
         assert sink.statuses[-1].probes == ("top",)
@@ -384,7 +428,7 @@ def test_a_missing_tool_is_named_and_the_other_goes_on() -> None:
 def test_a_session_that_is_refused_is_named_and_the_other_goes_on() -> None:
     sink, link = Sink(), ScriptedLink(vmstat="refused")
     with monitoring(link, sink=sink):
-        assert eventually(lambda: len(link.streams) == 1)
+        assert eventually(lambda: len(link.streams) == 2)
         link.streams["top"].give(FRAME)
         assert sink.reaches("live", "vmstat: no more sessions")
 
@@ -401,11 +445,11 @@ def test_a_host_that_worked_before_is_tried_again_even_if_its_tools_fail() -> No
     sink, first, third = Sink(), ScriptedLink(), ScriptedLink()
     broken = ScriptedLink(vmstat="missing", top="missing")
     with monitoring(first, broken, third, sink=sink):
-        assert eventually(lambda: len(first.streams) == 2)
+        assert eventually(lambda: len(first.streams) == 3)
         first.deliver()
         assert sink.reaches("live")
         first.streams["top"].give(LinkError("connection lost"))
-        assert eventually(lambda: len(third.streams) == 2)
+        assert eventually(lambda: len(third.streams) == 3)
         third.deliver()
         assert sink.reaches("live")
     assert "failed" not in sink.states
@@ -415,7 +459,7 @@ def test_a_host_that_worked_before_is_tried_again_even_if_its_tools_fail() -> No
 def test_a_tool_that_ends_is_restarted_on_the_same_link() -> None:
     sink, clock, link = Sink(), Time(), ScriptedLink()
     with monitoring(link, sink=sink, clock=clock):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.deliver()
         assert eventually(lambda: sink.statuses[-1].probes == ("top", "vmstat"))
         ended = link.streams["vmstat"]
@@ -433,7 +477,7 @@ def test_a_tool_that_ends_is_restarted_on_the_same_link() -> None:
 def test_what_may_mend_is_tried_again(attempts: int) -> None:
     sink, link = Sink(), ScriptedLink()
     with monitoring(*[LinkError("connection refused")] * attempts, link, sink=sink):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.deliver()
         assert sink.reaches("live")
     assert sink.states == ["connecting", "lost", "live", "stopped"]
@@ -447,11 +491,11 @@ def test_a_login_that_breaks_off_is_tried_again_only_if_it_worked_before() -> No
         assert sink.reaches("failed", "hung up on")
     sink, first, second = Sink(), ScriptedLink(), ScriptedLink()
     with monitoring(first, dropped, second, sink=sink):
-        assert eventually(lambda: len(first.streams) == 2)
+        assert eventually(lambda: len(first.streams) == 3)
         first.deliver()
         assert sink.reaches("live")
         first.streams["top"].give(LinkError("connection lost"))
-        assert eventually(lambda: len(second.streams) == 2)
+        assert eventually(lambda: len(second.streams) == 3)
 
 
 def test_our_own_delay_is_not_taken_for_the_hosts() -> None:
@@ -459,14 +503,14 @@ def test_our_own_delay_is_not_taken_for_the_hosts() -> None:
     stalled, go_on = threading.Event(), threading.Event()
     told = Sink()
 
-    def stall(item: Reading | HostStatus) -> None:
+    def stall(item: Reading | HostStatus | HostNote) -> None:
         told(item)
         if isinstance(item, Reading) and not stalled.is_set():
             stalled.set()
             go_on.wait(20)
 
     with monitoring(link, sink=stall, clock=clock):
-        assert eventually(lambda: len(link.streams) == 2)
+        assert eventually(lambda: len(link.streams) == 3)
         link.deliver()
         assert stalled.wait(20)
         clock.now += 30
@@ -486,7 +530,7 @@ def test_a_refused_login_or_key_is_never_tried_again(was_live: bool) -> None:
     outcomes: list[Outcome] = [link, refusal] if was_live else [refusal]
     with monitoring(*outcomes, AssertionError("tried again"), sink=sink) as monitor:
         if was_live:
-            assert eventually(lambda: len(link.streams) == 2)
+            assert eventually(lambda: len(link.streams) == 3)
             link.deliver()
             assert sink.reaches("live")
             link.streams["top"].give(LinkError("connection lost"))
@@ -501,7 +545,7 @@ def test_a_bug_is_a_failed_host_and_nothing_else() -> None:
 
 
 def test_a_sink_that_raises_ends_the_monitor_quietly() -> None:
-    def closed(item: Reading | HostStatus) -> None:
+    def closed(item: Reading | HostStatus | HostNote) -> None:
         raise RuntimeError("Event loop is closed")
 
     link = ScriptedLink()
@@ -535,7 +579,7 @@ def test_an_endless_stream_waits_for_us_and_does_not_hold_up_the_end() -> None:
 
     busy, go_on = threading.Event(), threading.Event()
 
-    def slow(item: Reading | HostStatus) -> None:
+    def slow(item: Reading | HostStatus | HostNote) -> None:
         if isinstance(item, Reading):
             busy.set()
             go_on.wait(60)
@@ -580,3 +624,195 @@ def test_a_note_is_said_once_however_often_the_connection_is_made() -> None:
     monitor.start()
     assert monitor.join(10)
     assert sink.notes == ["the key was \ufffd[31mnew"]
+
+
+# -- with a spool --------------------------------------------------------------------------------
+
+SPOOLED = Host("web", "web", spool=True)
+DIRECTORY = "/tmp/loadwatch.abcdefghij"
+NEW, OLD = f"ready; spool new {DIRECTORY}", f"ready; spool old {DIRECTORY}"
+
+
+def word_of(link: ScriptedLink) -> bytes:
+    """What marks the collector's lines."""
+    match = re.search(r"LW1 (\w+) at \$u", link.streams["pulse"].command)
+    assert match is not None
+    return b"LW1 " + match[1].encode()
+
+
+def collect(link: ScriptedLink, tool: str, output: bytes, uptime: float, word: bytes) -> None:
+    link.streams[tool].give(output + word + b" at %.2f\n" % uptime)
+
+
+def test_lanes_read_on_from_the_spool_and_every_reading_has_its_own_time() -> None:
+    sink, clock = Sink(), Time()  # our 1000 is the server's uptime of 100
+    first, second = ScriptedLink(pulse=NEW), ScriptedLink(pulse=OLD)
+    second.uptime = 131.0
+    with monitoring(first, second, sink=sink, clock=clock, host=SPOOLED):
+        assert eventually(lambda: len(first.streams) == 3)
+        assert f"cd {DIRECTORY} " in first.streams["vmstat"].command
+        assert "tail -c +1 -f vmstat.1" in first.streams["vmstat"].command
+        word = word_of(first)
+        assert eventually(lambda: first.streams["pulse"].written.count(b"\n") == QUICK)
+        clock.now += 1
+        collect(first, "vmstat", ROWS, 101.0, word)
+        assert sink.reaches("live")
+        read = len(ROWS + word + b" at 101.00\n")
+        first.streams["top"].give(LinkError("connection lost"))
+        clock.now += 30
+        assert eventually(lambda: len(second.streams) == 3)
+        assert f"tail -c +{read + 1} -f vmstat.1" in second.streams["vmstat"].command
+        for uptime in range(102, 132):
+            collect(second, "vmstat", ROW, uptime, word)
+        assert sink.reaches("live")
+        assert eventually(lambda: len(sink.notes) == 1)
+    times = [reading.at for reading in sink.readings if reading.probe == "vmstat"]
+    assert [round(at) for at in times] == list(range(1001, 1032))
+    assert sink.notes == ["vmstat: 26 late readings are filled in"]
+    assert sink.statuses[-1].gaps == 1
+    assert second.streams["pulse"].written.endswith(BYE)
+    assert not first.streams["pulse"].written.endswith(BYE)
+
+
+def test_a_tool_that_ends_takes_a_new_spool() -> None:
+    sink, second = Sink(), ScriptedLink(pulse=NEW)
+    first = ScriptedLink(pulse=NEW)
+    with monitoring(first, second, sink=sink, host=SPOOLED):
+        assert eventually(lambda: len(first.streams) == 3)
+        word = word_of(first)
+        collect(first, "vmstat", ROWS, 100.0, word)
+        assert sink.reaches("live")
+        first.streams["vmstat"].give(word + b" said Killed\n" + word + b" ended\n")
+        assert eventually(lambda: len(second.streams) == 3)
+        assert first.streams["pulse"].written.endswith(BYE)
+        assert "d=;" in second.streams["pulse"].command  # no directory to go on with
+        assert "tail -c +1 -f vmstat.1" in second.streams["vmstat"].command
+        assert any("vmstat ended: Killed" in status.detail for status in sink.statuses)
+
+
+def test_a_tool_that_never_worked_is_left_alone() -> None:
+    sink, link = Sink(), ScriptedLink(pulse=NEW)
+    with monitoring(link, AssertionError("a new link"), sink=sink, host=SPOOLED):
+        assert eventually(lambda: len(link.streams) == 3)
+        word = word_of(link)
+        link.streams["vmstat"].give(word + b" said vmstat: no\n" + word + b" ended\n")
+        collect(link, "top", FRAME, 100.0, word)
+        assert sink.reaches("live", "vmstat ended: vmstat: no")
+        assert sink.statuses[-1].probes == ("top",)
+
+
+SPOOLLESS = {
+    "none": "ready; spool none",  # no room
+    "refused": "refused",  # no session left
+}
+
+
+@pytest.mark.parametrize("answer", SPOOLLESS.values(), ids=SPOOLLESS)
+def test_without_a_spool_the_tools_are_read_directly(answer: str) -> None:
+    sink, link = Sink(), ScriptedLink(pulse=answer)
+    with monitoring(link, sink=sink, host=SPOOLED):
+        assert eventually(lambda: {"top", "vmstat"} <= link.streams.keys())
+        assert "exec vmstat 1" in link.streams["vmstat"].command
+        link.deliver()
+        assert sink.reaches("live")
+
+
+def test_a_login_that_is_slow_to_tell_of_a_spool_is_asked_again() -> None:
+    sink, clock, link = Sink(), Time(), ScriptedLink(pulse="ready")
+    with monitoring(link, sink=sink, clock=clock, host=SPOOLED):
+        assert eventually(lambda: "pulse" in link.streams)
+        slow = link.streams["pulse"]
+        link.answers["pulse"] = NEW
+        for _ in range(4):
+            clock.now += 0.8
+            time.sleep(0.01)
+        assert sink.reaches("silent", "pulse: the server made no spool within 3 s")
+        assert "vmstat" not in link.streams
+        clock.now += RETRY
+        assert eventually(lambda: "vmstat" in link.streams)
+        assert link.streams["pulse"] is not slow
+        assert "tail -c +1 -f vmstat.1" in link.streams["vmstat"].command
+
+
+# -- what a pulse tells of a host ----------------------------------------------------------------
+
+
+def test_the_servers_clock_is_in_the_status() -> None:
+    sink, link = Sink(), ScriptedLink()
+    with monitoring(link, sink=sink, wall=1_700_001_000.0):
+        assert eventually(lambda: len(link.streams) == 3)
+        link.deliver()
+        assert eventually(lambda: sink.statuses[-1].offset == -900.0)
+        assert sink.statuses[-1].error == 0.0
+        assert eventually(lambda: sink.notes)
+    assert sink.notes == ["the server's clock is 900.0 s behind (± 0.000 s)"]
+
+
+class Idle(threading.Thread):
+    """A reader that leaves its stream to the test."""
+
+    def __init__(self, name: str, stream: ScriptedStream, *others: object) -> None:
+        super().__init__(name=name, target=lambda: None)
+        self.stream = stream
+
+
+class Turns:
+    """A watch over a scripted link whose turns a test takes one by one, in no thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, host: Host = HOST) -> None:
+        monkeypatch.setattr(watching, "Reader", Idle)
+        self.clock, self.link = Time(), ScriptedLink()
+        self.readings: list[Reading] = []
+        self.watch = Watch(
+            host, (TOP, VMSTAT), self.link, self.clock, self.readings.append,
+            lambda *how: None, lambda text: None, Clock(0.0),
+        )  # fmt: skip
+        for _ in range(2 * QUICK):
+            self.take(0.0)
+
+    def take(self, seconds: float) -> None:
+        """Let so much time pass, do what is due, take what has come, and judge."""
+        self.clock.now += seconds
+        self.watch._attend()
+        for reader in tuple(self.watch._readers.values()):
+            while not reader.stream.is_read:
+                data = reader.stream.read(0.0)
+                self.watch._handle(Arrival(reader, data, self.clock.now))
+        self.watch._judge()
+
+
+def test_a_pulse_that_hangs_is_no_dead_peer_while_tools_deliver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = Turns(monkeypatch)
+    hung = turns.link.streams["pulse"]
+    hung.mute = True
+    for _ in range(40):
+        turns.link.deliver()
+        turns.take(0.9)
+    assert len(turns.readings) >= 80
+    assert turns.link.streams["pulse"] is not hung  # another is tried
+
+
+def test_a_slow_probe_is_no_dead_peer_and_a_dead_peer_is_noticed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = Turns(monkeypatch, Host("web", "web", interval=Seconds(30)))
+    for _ in range(50):
+        turns.take(0.9)
+    turns.link.streams["pulse"].mute = True
+    died = turns.clock.now
+    with pytest.raises(LinkError, match="the host fell silent"):
+        while turns.clock.now < died + 30:
+            turns.take(0.9)
+    assert turns.clock.now <= died + 14
+
+
+def test_a_stall_of_our_own_is_not_taken_for_a_dead_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns(monkeypatch)
+    turns.link.streams["pulse"].mute = True
+    for _ in range(5):
+        turns.take(0.9)  # a heartbeat, which nobody answers
+    turns.take(60)  # we may have slept: what came meanwhile is not read yet
+    with pytest.raises(LinkError, match="fell silent"):
+        turns.take(0.1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 
 from loadwatch.core.reading import Process
-from loadwatch.core.tick import HostProcess, Tick
+from loadwatch.core.tick import HostProcess, Late, Tick
 from loadwatch.ui.canvas import Row, plain
 from loadwatch.ui.columns import sparkline
 from loadwatch.ui.lives import TRACK, Life, Lives
@@ -67,6 +68,16 @@ def test_growth_counts_from_the_first_sight() -> None:
     assert follow(*frames, [worker(8)], [worker(rss=200)])[0].growth == 0  # it was gone
     ticks = [processes(worker(rss=rss), second=at) for at, rss in enumerate((80, 85))]
     assert "+5 MiB" in table(seen(ticks))[1]
+
+
+def test_frames_that_came_late_are_part_of_a_life() -> None:
+    frames = [[worker(rss=rss)] for rss in (100, 130, 150, 90)]
+    lives = Lives()
+    lives.add(processes(*frames[0], second=0, groups=("pool",)))
+    missed = [processes(*frames[at], second=at, groups=("pool",)) for at in (1, 2)]
+    late = tuple(Late(tick.second, tick.values, tick.processes) for tick in missed)
+    lives.add(replace(processes(*frames[3], second=3, groups=("pool",)), late=late))
+    assert list(lives.frames()["web"]) == follow(*frames)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import KeysView
+from collections.abc import KeysView, Mapping
 
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Event, Tick
+from loadwatch.core.tick import Event, Late, Tick
 
 NAN = float("nan")
 
@@ -32,13 +32,9 @@ class History:
         """Take the next tick; one of an earlier second begins it all anew (a replay went back)."""
         if tick.second < self.length:
             self.__init__()  # type: ignore[misc]
-        for key, value in tick.values.items():
-            column = self._columns.get(key)
-            if column is None:
-                column = self._columns[key] = array("d")
-            if len(column) < tick.second:
-                column.extend([NAN] * (tick.second - len(column)))
-            column.append(value)
+        for late in tick.late:
+            self._complete(late)
+        self._put(tick.second, tick.values)
         if self.latest is not None and tick.step != self.latest.step:
             self.step = Summary()
         if not self.step.seconds:
@@ -48,6 +44,19 @@ class History:
         self.events.extend(tick.events)
         self.length = tick.second + 1
         self.latest = tick
+
+    def _complete(self, late: Late) -> None:
+        """Put what came late where it belongs."""
+        self._put(late.second, late.values)
+        self.step_at(late.second).complete(late.values)
+        self.total.complete(late.values)
+
+    def _put(self, second: int, values: Mapping[str, float]) -> None:
+        for key, value in values.items():
+            column = self._columns.setdefault(key, array("d"))
+            if len(column) <= second:
+                column.extend([NAN] * (second + 1 - len(column)))
+            column[second] = value
 
     @property
     def keys(self) -> KeysView[str]:

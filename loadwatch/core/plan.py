@@ -128,13 +128,15 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"groups": "group"}):
     """A watched server: `ssh` is where to log in, in full or as `to` alone.
 
-    `interval` is vmstat's, `top_interval` top's (the same unless given).
+    `interval` is vmstat's, `top_interval` top's (the same unless given). With `spool`, what is
+    measured while the connection is lost is kept on the server and fetched later.
     """
 
     name: Name
     ssh: str | Access
     interval: Seconds = Seconds(1)
     top_interval: Seconds | None = None
+    spool: bool = False
     groups: tuple[Group, ...] = ()
 
     @property

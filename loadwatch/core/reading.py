@@ -55,10 +55,16 @@ class HostNote:
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """How the link to a host stands; `detail` is one line for people, `probes` what is streamed."""
+    """How the link to a host stands; `detail` is one line for people, `probes` what is streamed.
+
+    `offset` is the server's wall clock minus ours and `error` how wrong that may be, both in
+    seconds; None where the server has not told.
+    """
 
     host: str
     state: HostState
     detail: str = ""
     probes: tuple[str, ...] = ()
     gaps: int = 0
+    offset: float | None = None
+    error: float | None = None

@@ -79,11 +79,7 @@ class Summary:
         self.seconds += 1
         self.last = tick.second
         self.rates_at_end = tick.rates
-        for key, value in tick.values.items():
-            tally = self.tallies.get(key)
-            if tally is None:
-                tally = self.tallies[key] = Tally()
-            tally.add(value)
+        self.complete(tick.values)
         if tick.values.get("load.offered"):
             self._fired = (self._fired[0] if self._fired else tick.second, tick.second)
             self.open_requests.append(tick.values.get("load.in_flight", 0))
@@ -91,6 +87,14 @@ class Summary:
             histogram = self._histograms.setdefault((scenario, kind), Histogram())
             timeouts = tick.values.get(f"scenario.{scenario}.errors.timeout", 0)
             histogram.merge(counts, int(timeouts) if kind != "lag" else 0)
+
+    def complete(self, values: Mapping[str, float]) -> None:
+        """Take what came to be known of one of its seconds."""
+        for key, value in values.items():
+            tally = self.tallies.get(key)
+            if tally is None:
+                tally = self.tallies[key] = Tally()
+            tally.add(value)
 
     def count(self, key: str) -> int:
         """How many there were in all of something that is counted per second."""

@@ -39,6 +39,15 @@ class HostProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """What came to be known of a second after its tick: values and process rows to add to it."""
+
+    second: int
+    values: Mapping[str, float]
+    processes: tuple[HostProcess, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """One second of a run.
 
@@ -47,7 +56,8 @@ class Tick:
     (scenario -> 1/s; empty for a closed loop). `values` are flat metric keys in core units;
     an absent key means that nothing is known. Counts per second are also the second's counts.
     `histograms` hold this second's `core.histogram` counts by scenario and kind. `processes` is
-    empty in seconds without a frame of top.
+    empty in seconds without a frame of top. `late` completes earlier seconds; a recorded tick is
+    complete and has none.
     """
 
     second: int
@@ -59,3 +69,4 @@ class Tick:
     histograms: Mapping[tuple[str, Kind], Mapping[int, int]] = field(default_factory=dict)
     processes: tuple[HostProcess, ...] = ()
     events: tuple[Event, ...] = ()
+    late: tuple[Late, ...] = ()

@@ -16,10 +16,13 @@ from loadwatch.core.metric import PERCENTILES
 from loadwatch.core.plan import Host
 from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Reading
-from loadwatch.core.tick import Event, HostProcess, Kind, Tick
+from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick
 
 LARGEST_OTHERS = 50
 """Processes outside all groups that a tick keeps, largest RSS first."""
+
+LATE_SECONDS = 30
+"""Late seconds that one tick completes at most: closing a tick is not to take long."""
 
 Assess = Callable[[Mapping[str, float]], Mapping[str, float]]
 """Looks at a second's values and adds its own (the generator's health)."""
@@ -29,7 +32,8 @@ class Ticker:
     """Collects what arrives and closes one second after the other.
 
     `scenarios` in the plan's order, `start` is the wall clock (Unix, seconds) at second 0.
-    What comes late (a bucket of a second that is closed) counts in the next one: nothing is lost.
+    A bucket of a second that is closed counts in the next one; a reading of such a second completes
+    it belatedly (`Tick.late`): nothing is lost.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Ticker:
         self._next = 0
         self._buckets: dict[int, list[Bucket]] = {}
         self._readings: dict[int, list[Reading]] = {}
+        self._late: dict[int, list[Reading]] = {}
         self._events: list[Event] = []
         self._step = 1
         self._mark = ""
@@ -57,8 +62,8 @@ class Ticker:
 
     @property
     def pending(self) -> bool:
-        """Whether outcomes or events wait for a second that is not closed yet."""
-        return bool(self._buckets or self._events)
+        """Whether outcomes, events or late readings wait for a tick that is not closed yet."""
+        return bool(self._buckets or self._events or self._late)
 
     def bucket(self, bucket: Bucket) -> None:
         """Take one worker's second."""
@@ -74,9 +79,11 @@ class Ticker:
         )
 
     def reading(self, second: int, reading: Reading) -> None:
-        """Take one observation that arrived within `second`; dropped before second 0."""
-        if second >= 0:
-            self._readings.setdefault(max(second, self._next), []).append(reading)
+        """Take one observation of `second`; dropped before second 0."""
+        if second >= self._next:
+            self._readings.setdefault(second, []).append(reading)
+        elif second >= 0:
+            self._late.setdefault(second, []).append(reading)
 
     def event(self, event: Event) -> None:
         """Put an event on the timeline of the next second that closes."""
@@ -108,6 +115,7 @@ class Ticker:
                 _put_load(f"scenario.{name}", part, values)
             values.update(self._generator)
             values.update(self._assess(values))
+        late = self._put_late()
         processes = self._put_readings(self._readings.pop(second, []), values)
         events, self._events = tuple(self._events), []
         return Tick(
@@ -120,6 +128,7 @@ class Ticker:
             histograms=_histograms(self.scenarios, parts or ()),
             processes=processes,
             events=events,
+            late=late,
         )
 
     def _turn(self, second: int) -> None:
@@ -163,6 +172,15 @@ class Ticker:
             "generator.descriptors": max(bucket.descriptors for bucket in buckets),
         }
         return total, parts
+
+    def _put_late(self) -> tuple[Late, ...]:
+        """The oldest of the late seconds, as many as one tick may hold."""
+        late: list[Late] = []
+        for second in sorted(self._late)[:LATE_SECONDS]:
+            values: dict[str, float] = {}
+            processes = self._put_readings(self._late.pop(second), values)
+            late.append(Late(second, values, processes))
+        return tuple(late)
 
     def _put_readings(
         self, readings: list[Reading], values: dict[str, float]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from loadwatch.remote.answers import Answers
-from loadwatch.remote.monitor import HostMonitor
-from loadwatch.remote.probes import host_metrics
+from loadwatch.remote.monitor import HostMonitor, host_metrics
 
 __all__ = ["Answers", "HostMonitor", "host_metrics"]

@@ -18,6 +18,7 @@ from loadwatch.remote.authentication import Authentication
 from loadwatch.remote.hostkeys import verify
 from loadwatch.remote.knownhosts import KnownHosts
 from loadwatch.remote.link import LinkError
+from loadwatch.remote.meter import Meter
 from loadwatch.remote.route import ProxyCommand, dial, reason
 from loadwatch.remote.sshconfig import Login
 from loadwatch.remote.text import Tail, clean
@@ -97,9 +98,15 @@ class SshStream:
 class SshLink:
     """An authenticated connection to a host, with what it runs through `beneath`."""
 
-    def __init__(self, transport: Transport, beneath: ExitStack) -> None:
+    def __init__(self, transport: Transport, meter: Meter, beneath: ExitStack) -> None:
         self._transport = transport
+        self._meter = meter
         self._beneath = beneath
+
+    @property
+    def traffic(self) -> int:
+        """Bytes on the wire so far, both ways; through a jump host, those inside its tunnel."""
+        return self._meter.total
 
     def open(self, command: str) -> SshStream:
         """Start `command` in the login's shell."""
@@ -168,8 +175,8 @@ def connect(login: Login, answers: Answers, note: Callable[[str], None]) -> SshL
     for text in login.notes:
         note(text)
     with ExitStack() as beneath:
-        pipe = _reach(login, beneath, answers, note)
-        transport = Transport(pipe, disabled_algorithms=_WEAK)
+        meter = Meter(_reach(login, beneath, answers, note))
+        transport = Transport(meter, disabled_algorithms=_WEAK)  # type: ignore[arg-type]
         beneath.callback(transport.close)
         transport.banner_timeout = transport.handshake_timeout = HANDSHAKE
         transport.use_compression(True)
@@ -181,7 +188,7 @@ def connect(login: Login, answers: Answers, note: Callable[[str], None]) -> SshL
             if not transport.is_active():
                 raise LinkError(f"{login}: the server hung up meanwhile")
             Authentication(transport, login, answers, note).run()
-        return SshLink(transport, beneath.pop_all())
+        return SshLink(transport, meter, beneath.pop_all())
 
 
 def _reach(

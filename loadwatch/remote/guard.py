@@ -1,9 +1,12 @@
-"""The guard: the shell script around every tool that we start, so that nothing outlives us.
+"""The guard: the shell script around everything that we start, so that nothing outlives us.
 
 It announces itself with a line that holds a nonce, so that what a login prints before (motd,
-.bashrc) can be told from the tool's output. It ends the tool when its standard input ends, and when
+.bashrc) can be told from the output. It ends what it guards when its standard input ends, and when
 no heartbeat came for a lease. No terminal is used: a tool on a terminal survives its connection.
 The tool alone holds standard output, so that its end is seen at once.
+
+Two shells and a `sleep` make it: one shell reads heartbeats and tells the other one, which waits
+for the `sleep` to end and begins another with every heartbeat. That costs one process each time.
 
 The script runs in any login shell (sh, csh or fish syntax): one line, in single quotes, and inside
 them no quote, no backslash, no `!` other than in `$!`. Only our own constants and numbers are put
@@ -15,7 +18,7 @@ from __future__ import annotations
 import re
 import secrets
 
-HEARTBEAT = 5.0
+HEARTBEAT = 4.0
 """Seconds between two heartbeats of ours."""
 
 BEAT = b"\n"
@@ -24,20 +27,23 @@ BEAT = b"\n"
 LEASE = 15
 """Seconds without a heartbeat after which the guard ends everything."""
 
-_SCRIPT = (
-    # A saved configuration or a locale would change what top and vmstat print.
-    "LC_ALL=C LANGUAGE= TERM=dumb HOME=/dev/null XDG_CONFIG_HOME=/dev/null; "
-    "export LC_ALL LANGUAGE TERM HOME XDG_CONFIG_HOME; unset COLUMNS LINES; "
-    "command -v {tool} >/dev/null 2>&1 || {{ echo LW1 {nonce} missing; exit 127; }}; "
-    "echo LW1 {nonce} ready; "
-    "t= w=; finish() {{ kill -9 $t $w; }}; trap finish 0; trap {quote}exit 129{quote} 1 2 13; "
-    "{{ {line}; }} </dev/null & t=$!; exec >/dev/null 2>&1; "
-    # The watchdog sleeps in short bits, so that nothing is left of it a second after its end.
-    # SIGKILL, because a shell that has just forked may lose any other signal, and because none of
-    # these has anything to save.
-    "arm() {{ (for i in {bits}; do sleep 1; done; kill -9 $t $$) </dev/null & w=$!; }}; "
-    "arm; while read -r x; do kill -9 $w; arm; done; exit 0"
-)
+# A saved configuration or a locale would change what top and vmstat print. SIGKILL, because a shell
+# that has just forked may lose any other signal, and because none of these has anything to save.
+# SIGPIPE (13) must not end the reader: it has to tell that its connection is gone.
+_GUARD = """
+LC_ALL=C LANGUAGE= TERM=dumb HOME=/dev/null XDG_CONFIG_HOME=/dev/null;
+export LC_ALL LANGUAGE TERM HOME XDG_CONFIG_HOME; unset COLUMNS LINES;
+@begin@
+t= r=; finish() { kill -9 $t $r $!; @sweep@ };
+trap finish 0; trap "exit 0" 1 2 13 15; trap : USR1; exec 3<&0 </dev/null;
+@tool@
+(trap "" 13; exec <&3 3<&- 2>/dev/null @hush@;
+ while read -r x; do kill -USR1 $$ || break; @answer@ done;
+ @end@ kill -9 $t; kill $$) & r=$!;
+exec 3<&- >/dev/null 2>&1;
+until sleep @lease@ & wait $!; do kill -9 $!; done;
+exit 0
+"""
 _TOOL = re.compile(r"[a-z]{1,32}")
 _UNSAFE = re.compile(r"['!\\\n]")
 
@@ -47,12 +53,51 @@ def make_nonce() -> str:
     return secrets.token_hex(8)
 
 
+def fill(script: str, **parts: object) -> str:
+    """`script` as one line, every `@name@` replaced by the part of that name."""
+    line = " ".join(script.split())
+    return re.sub(r"@(\w+)@", lambda match: str(parts[match[1]]), line)
+
+
 def command(tool: str, line: str, nonce: str, lease: int = LEASE) -> str:
     """The command to run in a login shell: `line`, which starts `tool`, under guard."""
-    if not _TOOL.fullmatch(tool) or _UNSAFE.search(line):
-        raise ValueError(f"not safe inside the guard: {tool}: {line}")
-    bits = " ".join(str(second) for second in range(lease))
-    script = _SCRIPT.format(tool=tool, line=line, nonce=nonce, bits=bits, quote='"')
+    if not _TOOL.fullmatch(tool):
+        raise ValueError(f"not safe inside the guard: {tool}")
+    return _guarded(
+        begin=f"command -v {tool} >/dev/null 2>&1 || {{ echo LW1 {nonce} missing; exit 127; }}; "
+        f"echo LW1 {nonce} ready;",
+        # What the tool has started is in the guard's process group, if the server gave it one.
+        sweep="trap : 15; kill -15 -$$;",
+        tool=f"(exec 3<&-; {line}) & t=$!;",
+        hush=">/dev/null",
+        lease=lease,
+    )
+
+
+def answering(nonce: str, answer: str, begin: str = "", end: str = "", lease: int = LEASE) -> str:
+    """The same without a tool: `answer` is run for every heartbeat, whose text is `$x`.
+
+    Its output is what the stream carries. `begin` is run first, `end` when standard input ends.
+    """
+    begin = f"echo LW1 {nonce} ready; {begin}"
+    return _guarded(begin=begin, answer=answer, end=end, lease=lease)
+
+
+def _guarded(
+    begin: str,
+    lease: int,
+    sweep: str = "",
+    tool: str = "",
+    hush: str = "",
+    answer: str = "",
+    end: str = "",
+) -> str:
+    script = fill(
+        _GUARD,
+        begin=begin, sweep=sweep, tool=tool, hush=hush, answer=answer, end=end, lease=lease,
+    )  # fmt: skip
+    if _UNSAFE.search(script.replace("$!", "")):
+        raise ValueError(f"not safe inside the guard: {tool or answer}")
     return f"exec sh -c '{script}' loadwatch"
 
 

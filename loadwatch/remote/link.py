@@ -51,6 +51,11 @@ class Stream(Protocol):
 class Link(Protocol):
     """A connection to a host."""
 
+    @property
+    def traffic(self) -> int | None:
+        """Bytes on the wire so far, both ways; None where they cannot be counted."""
+        ...
+
     def open(self, command: str) -> Stream:
         """Start `command` in the login's shell; LinkError, or HostError if it is not allowed."""
         ...

@@ -9,6 +9,9 @@ from loadwatch.remote.process import ProcessStream
 class LocalLink:
     """The link to this machine: always there."""
 
+    traffic: int | None = None
+    """There is no wire."""
+
     def open(self, command: str) -> ProcessStream:
         """Start `command` under `/bin/sh`; LinkError if there is no room for it."""
         try:

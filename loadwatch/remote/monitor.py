@@ -9,18 +9,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import HostError, LoadwatchError
+from loadwatch.core.metric import Metric
 from loadwatch.core.plan import LOCAL, Host
 from loadwatch.core.reading import HostNote, HostState, HostStatus, Reading
+from loadwatch.remote import pulse
 from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import LONGEST, backoff
+from loadwatch.remote.clock import Clock
 from loadwatch.remote.link import Link, LinkError, LoginDropError
 from loadwatch.remote.local import LocalLink
 from loadwatch.remote.probes import all_probes
+from loadwatch.remote.probes import host_metrics as probe_metrics
+from loadwatch.remote.spool import Spool
 from loadwatch.remote.text import clean
-from loadwatch.remote.watch import Clock, Watch
+from loadwatch.remote.watch import Now, Watch
 
 Sink = Callable[[Reading | HostStatus | HostNote], None]
 Note = Callable[[str], None]
@@ -40,11 +46,17 @@ def connect(host: Host, answers: Answers, note: Note) -> Link:
     return connection.connect(sshconfig.resolve(access.to), answers, note)
 
 
+def host_metrics() -> tuple[Metric, ...]:
+    """What a monitor measures, keyed relative to a host."""
+    return (*probe_metrics(), *pulse.METRICS)
+
+
 class HostMonitor:
     """Streams every probe of `host` into `sink`: readings, notes, a status whenever it changes.
 
     `answers` are what people are asked for to log in. `clock` stamps the readings (monotonic,
-    seconds); `link_to` and `delays` are for tests.
+    seconds), `wall` is what the server's clock is compared with (Unix, seconds); `link_to` and
+    `delays` are for tests.
     """
 
     def __init__(
@@ -52,7 +64,8 @@ class HostMonitor:
         host: Host,
         sink: Sink,
         answers: Answers | None = None,
-        clock: Clock = time.monotonic,
+        clock: Now = time.monotonic,
+        wall: Now = time.time,
         link_to: Connect = connect,
         delays: Callable[[], Iterator[float]] = backoff,
     ) -> None:
@@ -62,6 +75,9 @@ class HostMonitor:
         self._answers = answers or Answers()
         self._noted: set[str] = set()
         self._clock = clock
+        self._server_clock = Clock(wall() - clock())
+        spooled = host.spool and host.access.to != LOCAL  # this machine cannot be lost
+        self._spool = Spool(host, self._server_clock) if spooled else None
         self._link_to = link_to
         self._delays = delays
         self._was_live = False
@@ -119,10 +135,13 @@ class HostMonitor:
     def _watch(self) -> None:
         self._connecting = True
         try:
-            link = self._link_to(self._host, self._answers, self._note)
+            link = self._link_to(self._host, self._answers, self._note_once)
         finally:
             self._connecting = False
-        watch = Watch(self._host, all_probes(), link, self._clock, self._send, self._report)
+        watch = Watch(
+            self._host, all_probes(), link, self._clock, self._send, self._report, self._note,
+            self._server_clock, self._spool,
+        )  # fmt: skip
         try:
             watch.run(self._stopping)
         except LinkError:
@@ -139,15 +158,22 @@ class HostMonitor:
             gaps += 1
         self._was_live = self._was_live or state == "live"
         status = HostStatus(self._host.name, state, clean(detail, 500), probes, gaps)
+        if (offset := self._server_clock.offset) is not None:
+            status = replace(
+                status, offset=round(offset.difference, 3), error=round(offset.error, 3)
+            )
         if status != self.status:
             self.status = status
             self._send(status)
 
-    def _note(self, text: str) -> None:
-        """Say something once, however often the connection is made."""
+    def _note_once(self, text: str) -> None:
+        """Note something once, however often the connection is made."""
         if text not in self._noted:
             self._noted.add(text)
-            self._send(HostNote(self._host.name, clean(text, 500)))
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        self._send(HostNote(self._host.name, clean(text, 500)))
 
     def _send(self, item: Reading | HostStatus | HostNote) -> None:
         try:

@@ -76,6 +76,9 @@ class OpensshStream(ProcessStream):
 class OpensshLink:
     """A connection held by `ssh`, which has logged in."""
 
+    traffic: int | None = None
+    """It does not tell."""
+
     def __init__(self, address: Address, directory: Path, master: SideProcess) -> None:
         self._address = address
         self._directory = directory

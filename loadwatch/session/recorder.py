@@ -7,7 +7,7 @@ import platform
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from queue import SimpleQueue
 import msgspec
 
 from loadwatch.core.metric import Catalogue
-from loadwatch.core.tick import HostProcess, Tick
+from loadwatch.core.tick import HostProcess, Late, Tick
 from loadwatch.session import schema
 from loadwatch.session.blob import Encoder
 
@@ -62,8 +62,8 @@ class Recorder:
         """Take the next tick; returns at once."""
         self._queue.put(tick)
 
-    def close(self, result: Mapping[str, object] | None = None) -> None:
-        """Write what is left, and `result`; then the session is one file, marked as ended.
+    def close(self, result: Mapping[str, object] | None = None, **meta: object) -> None:
+        """Write what is left, `result`, `meta`; then the session is one file, marked as ended.
 
         Only a reader that has the file open at this moment may leave a `-wal` file beside it.
         """
@@ -72,7 +72,7 @@ class Recorder:
         self.closed = True
         self._queue.put(None)
         self._thread.join()
-        end: dict[str, object] = {"state": "ended", "lost": self.lost}
+        end: dict[str, object] = {**meta, "state": "ended", "lost": self.lost}
         try:
             self._writer.put_meta(end if result is None else {**end, "result": result})
         except sqlite3.Error as error:
@@ -142,14 +142,9 @@ class _Writer:
                 "INSERT INTO tick VALUES (?, ?, ?, ?, ?)",
                 (second, tick.time, tick.step, tick.mark, _json(tick.rates)),
             )
-            db.executemany(
-                "INSERT INTO sample VALUES (?, ?, ?)",
-                [
-                    (second, self._metric(key), float(value))
-                    for key, value in tick.values.items()
-                    if value == value  # a NaN would say what an absent key says
-                ],
-            )
+            for late in tick.late:
+                self._complete(db, late)
+            self._put_values(db, second, tick.values)
             db.executemany(
                 "INSERT INTO histogram VALUES (?, ?, ?, ?)",
                 [
@@ -158,7 +153,7 @@ class _Writer:
                     if counts
                 ],
             )
-            db.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?)", self._frame_rows(tick))
+            self._put_frames(db, second, tick.processes)
             db.executemany(
                 "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -166,6 +161,30 @@ class _Writer:
                     for place, event in enumerate(tick.events)
                 ],
             )
+
+    def _complete(self, db: sqlite3.Connection, late: Late) -> None:
+        """Add to a recorded second; of two readings of one second the newer one counts."""
+        for host in {row.host for row in late.processes}:
+            db.execute(
+                "DELETE FROM frame WHERE second = ?"
+                " AND (SELECT host FROM identity WHERE id = frame.identity) = ?",
+                (late.second, host),
+            )
+        (place,) = db.execute(
+            "SELECT ifnull(max(place) + 1, 0) FROM frame WHERE second = ?", (late.second,)
+        ).fetchone()
+        self._put_values(db, late.second, late.values)
+        self._put_frames(db, late.second, late.processes, place)
+
+    def _put_values(self, db: sqlite3.Connection, second: int, values: Mapping[str, float]) -> None:
+        db.executemany(
+            "INSERT OR REPLACE INTO sample VALUES (?, ?, ?)",
+            [
+                (second, self._metric(key), float(value))
+                for key, value in values.items()
+                if value == value  # a NaN would say what an absent key says
+            ],
+        )
 
     def forget(self) -> None:
         """Give up the ids given: a transaction that failed has taken some of them back."""
@@ -211,21 +230,27 @@ class _Writer:
             if fnmatchcase(key, metric.key) and key.count(".") == metric.key.count(".")
         )
 
-    def _frame_rows(self, tick: Tick) -> list[tuple[object, ...]]:
+    def _put_frames(
+        self,
+        db: sqlite3.Connection,
+        second: int,
+        processes: Iterable[HostProcess],
+        first_place: int = 0,
+    ) -> None:
         """The rows of `frame`; processes that were not in their host's last frame get an identity.
 
         Only the last frame is remembered: servers that fork for every request would else fill the
         memory.
         """
         last = self._identities
-        hosts = dict.fromkeys(row.host for row in tick.processes)
+        hosts = dict.fromkeys(row.host for row in processes)
         self._identities = last | {host: {} for host in hosts}
         rows: list[tuple[object, ...]] = []
-        for place, row in enumerate(tick.processes):
+        for place, row in enumerate(processes, first_place):
             who = _identity(row)
             known = self._identities[row.host].get(who) or last.get(row.host, {}).get(who)
             if known is None:
-                known = self._db.execute(
+                known = db.execute(
                     "INSERT INTO identity (host, pid, user, command, groups)"
                     " VALUES (?, ?, ?, ?, ?)",
                     who,
@@ -233,8 +258,8 @@ class _Writer:
                 assert known is not None
             self._identities[row.host][who] = known
             process = row.process
-            rows.append((tick.second, place, known, process.state, process.rss, process.cpu))
-        return rows
+            rows.append((second, place, known, process.state, process.rss, process.cpu))
+        db.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def environment() -> dict[str, object]:

@@ -47,9 +47,14 @@ class Lives:
         if tick.second <= self._last:
             self._frames.clear()
         self._last = tick.second
-        for host in {row.host for row in tick.processes}:
-            rows = [row for row in tick.processes if row.host == host]
-            self._frames[host] = tuple(_next(self._frames.get(host), rows, tick.second))
+        for late in tick.late:
+            self._take(late.second, late.processes)
+        self._take(tick.second, tick.processes)
+
+    def _take(self, second: int, processes: Sequence[HostProcess]) -> None:
+        for host in {row.host for row in processes}:
+            rows = [row for row in processes if row.host == host]
+            self._frames[host] = tuple(_next(self._frames.get(host), rows, second))
 
     def frames(self) -> dict[str, tuple[Life, ...]]:
         """Every process of the newest frame, by host."""
