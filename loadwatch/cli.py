@@ -15,10 +15,12 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from loadwatch.verbs import (
+    check,
     compare,
     completion,
     demo,
     export,
+    import_,
     metrics,
     replay,
     report,
@@ -30,7 +32,8 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, sessions, replay, export, compare, report, metrics, verdicts, completion,
+    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics, verdicts,
+    completion,
 )  # fmt: skip
 """In the order of `--help`."""
 

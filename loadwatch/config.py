@@ -21,6 +21,7 @@ import msgspec
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import (
+    NAME,
     Access,
     ByteRate,
     Group,
@@ -124,7 +125,6 @@ def check(plan: Plan, source: str) -> Plan:
     for kind, names in (
         ("scenario", [scenario.name for scenario in plan.scenarios]),
         ("host", [host.name for host in plan.hosts]),
-        *((f"host.{host.name}.group", [g.name for g in host.groups]) for host in plan.hosts),
     ):
         for name in names:
             if names.count(name) > 1:
@@ -133,8 +133,7 @@ def check(plan: Plan, source: str) -> Plan:
         _check_scenario(scenario, plan.target.url, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
-        for group in host.groups:
-            _check_group(group, f"host.{host.name}.group.{group.name}", wrong)
+        check_groups(host, source)
     total = sum(scenario.rate for scenario in plan.scenarios)
     if plan.load.max_rate is not None:
         if plan.load.connections:
@@ -181,13 +180,33 @@ def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
         raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
 
 
-def _check_group(group: Group, where: str, wrong: Callable[[str, str], PlanError]) -> None:
-    if group.user is None and group.command is None and group.pids is None:
-        raise wrong(where, "give user, command or pids")
-    try:
-        re.compile(group.command or "")
-    except re.error as error:
-        raise wrong(f"{where}.command", f"not a regular expression: {error}") from None
+def check_groups(host: Host, source: str) -> None:
+    """PlanError if a process group of `host` makes no sense."""
+    names = [group.name for group in host.groups]
+    for group in host.groups:
+        where = f"{source}: host.{host.name}.group"
+        if names.count(group.name) > 1:
+            raise PlanError(f"{where}: the name {group.name!r} is given twice")
+        where += f".{group.name}"
+        if not NAME.fullmatch(group.name):
+            raise PlanError(f"{where}: a name is made of letters, digits, `_` and `-`")
+        if group.user is None and group.command is None and group.pids is None:
+            raise PlanError(f"{where}: give user, command or pids")
+        try:
+            re.compile(group.command or "")
+        except re.error as error:
+            raise PlanError(f"{where}.command: not a regular expression: {error}") from None
+
+
+def regrouped(plan: Plan, host: str, groups: tuple[Group, ...]) -> Plan:
+    """`plan` with other process groups on `host`; PlanError if one of them makes no sense."""
+    if host not in (own.name for own in plan.hosts):
+        raise PlanError(f"no host {host!r}")
+    replace = msgspec.structs.replace
+    hosts = tuple(replace(own, groups=groups) if own.name == host else own for own in plan.hosts)
+    for own in hosts:
+        check_groups(own, "process groups")
+    return replace(plan, hosts=hosts)
 
 
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:

@@ -54,7 +54,7 @@ def apply(plan: Plan, options: Any) -> Plan:
     hosts = plan.hosts
     for address in options.host:
         hosts = (*hosts, host_for(address, [host.name for host in hosts]))
-    hosts = tuple(_watching(host, options) for host in hosts)
+    hosts = tuple(watched(host, options) for host in hosts)
     stages = () if options.duration is not None else plan.stages
     return check(
         Plan(target, replace(plan.load, **load), scenarios, hosts, stages, plan.thresholds),
@@ -95,12 +95,15 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _watching(host: Host, options: Any) -> Host:
+def watched(host: Host, options: Any) -> Host:
     """`host` with the interval and the groups that the command line gives to every host."""
     groups = host.groups
     if options.process_user is not None:
         name = re.sub(r"[^A-Za-z0-9_-]", "-", options.process_user)
         groups = (*groups, Group(name=name, user=options.process_user))
+    if options.process_command is not None:
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", options.process_command).strip("-") or "command"
+        groups = (*groups, Group(name=name, command=options.process_command))
     if options.process_pid is not None:
         groups = (*groups, Group(name="pids", pids=options.process_pid))
     interval = host.interval if options.interval is None else Seconds(options.interval)

@@ -26,7 +26,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.plan import HIGHEST_RATE, Plan
+from loadwatch.core.plan import HIGHEST_RATE, Group, Plan
 from loadwatch.core.ramp import Turn, first_turn, steady
 from loadwatch.core.reading import Reading
 from loadwatch.core.summary import Summary
@@ -339,6 +339,12 @@ class Run:
         """Put a note on the timeline; it labels what follows and opens a new step."""
         self._ticker.mark(self.elapsed, text)
         self._event("mark", text)
+
+    def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
+        """Follow these process groups of `host` from the next frame on."""
+        self.plan = config.regrouped(self.plan, host, groups)
+        self._ticker.set_groups(host, groups)
+        self._event("groups", ", ".join(group.name for group in groups) or "none", host)
 
     async def export(self) -> str:
         """Write the session so far as CSV files beside it; returns the directory."""

@@ -98,7 +98,7 @@ def test_run_prints_one_object_that_adds_up(site: str, tmp_path: Path) -> None:
     assert set(result["verdict"]) == {"name", "also", "evidence", "advice"}
     assert result["session"] == str(session)
     assert result["hosts"]["local"]["state"] == "live"
-    assert sorted(result["hosts"]["local"]["probes"]) == ["top", "vmstat"]
+    assert sorted(result["hosts"]["local"]["probes"]) == ["proc", "top", "vmstat"]
     assert "0:01" in done.stderr  # a line per second
     assert [path.name for path in tmp_path.iterdir()] == ["a.session"]  # one file is left
 

@@ -200,7 +200,7 @@ def test_a_host_s_access_in_full_and_in_short() -> None:
 def given_options(**given: object) -> argparse.Namespace:
     every: dict[str, object] = dict.fromkeys(
         ("rate", "connections", "arrival", "seed", "duration", "requests", "timeout", "workers",
-         "interval", "process_user", "process_pid", "ca", "engine", "proxy")
+         "interval", "process_user", "process_pid", "process_command", "ca", "engine", "proxy")
     )  # fmt: skip
     flags = {"header": [], "host": [], "insecure": False, "http2": False}
     return argparse.Namespace(**(every | flags | given))
@@ -212,14 +212,18 @@ def test_options_override_the_plan() -> None:
         plan,
         given_options(rate="8", seed=7, timeout=2.0, insecure=True, header=["X-A: b"],
                       host=["me@web.x"], interval=2.0, process_user="www-data",
-                      process_pid=(1, 2)),
+                      process_pid=(1, 2), process_command="^gunicorn.*web"),
     )  # fmt: skip
     assert [scenario.rate for scenario in applied.scenarios] == [6.0, 2.0]
     assert [scenario.headers for scenario in applied.scenarios] == [{"X-A": "b"}] * 2
     assert (applied.target.timeout, applied.target.verify, applied.load.seed) == (2.0, False, 7)
     (host,) = applied.hosts
     assert (host.name, host.interval) == ("web", 2.0)
-    assert host.groups == (Group("www-data", user="www-data"), Group("pids", pids=(1, 2)))
+    assert host.groups == (
+        Group("www-data", user="www-data"),
+        Group("gunicorn-web", command="^gunicorn.*web"),
+        Group("pids", pids=(1, 2)),
+    )
 
 
 @pytest.mark.parametrize(

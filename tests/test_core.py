@@ -250,7 +250,7 @@ def test_restarts_of_a_group(frames: list[set[int]], restarts: int) -> None:
     values: dict[str, float] = {}
     for pids in frames:
         rows = [Process(pid, "u", 1, 0.0, "S", "gunicorn: worker") for pid in sorted(pids)]
-        values = tally.observe([*rows, Process(99, "u", 1, 0.0, "S", "not gunicorn")])
+        values = tally.observe([*rows, Process(99, "u", 1, 0.0, "S", "not gunicorn")], step=1)
     assert values["group.g.restarts"] == restarts
     assert values["group.g.count"] == len(frames[-1])
 

@@ -1,4 +1,4 @@
-"""What the documents point at exists."""
+"""What the documents point at exists, and what they tabulate is so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadwatch.remote import sshconfig
+from loadwatch.remote.probes import all_probes
+from tests import flavours
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -32,3 +34,16 @@ def test_every_setting_of_ssh_config_that_is_read_is_documented() -> None:
     assert len(read) > 25
     text = (ROOT / "docs/ssh.md").read_text(encoding="utf-8")
     assert [name for name in sorted(read) if f"`{name}`" not in text] == []
+
+
+def test_the_table_of_flavours_is_that_of_the_samples() -> None:
+    assert flavours.table() in (ROOT / "docs" / "probes.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_of_a_probe_is_explained() -> None:
+    text = (ROOT / "docs" / "probes.md").read_text(encoding="utf-8")
+    section = re.search(r"(?s)## What is measured\n(.*?)\n## What may", text)
+    assert section is not None
+    named = set(re.findall(r"`([a-z]\S*?)`", section[1]))
+    keys = {metric.key for probe in all_probes() for metric in probe.metrics}
+    assert {key.removeprefix("group.*.") for key in keys} <= named

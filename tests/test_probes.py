@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from unicodedata import category
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import parsing
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Host, Seconds
 from loadwatch.core.reading import Process, Reading
@@ -25,7 +27,9 @@ from loadwatch.remote.probes import all_probes, top, vmstat
 from loadwatch.remote.text import HIDDEN, Tail, clean
 
 SAMPLES = Path(__file__).with_name("samples")
-TOPS = sorted(path for path in SAMPLES.glob("*/*") if "vmstat" not in path.name)
+TOPS = sorted(
+    path for path in SAMPLES.glob("*/*") if "vmstat" not in path.name and path.suffix != ".md"
+)
 VMSTATS = sorted(SAMPLES.glob("*/*vmstat*"))
 KIB = 1024
 MIB = 1024 * KIB
@@ -71,7 +75,11 @@ VMSTAT_ROWS = [
         },
     ),
     # an 18th column, `gu`, in wide mode
-    ("local/vmstat_w.out", {"io.out": 182884 * KIB, "cpu.us": 82, "cpu.sy": 17, "cpu.st": 0}),
+    (
+        "local/vmstat_w.out",
+        {"io.out": 182884 * KIB, "cpu.us": 82, "cpu.sy": 17, "cpu.st": 0, "cpu.gu": 0},
+    ),
+    ("local/vmstat_t.out", {"procs.r": 3, "system.switches": 2430, "cpu.st": 0, "cpu.gu": None}),
     # a time stamp: a zone in the header, date and time in the rows
     ("local/vmstat_nwt.out", {"procs.r": 3, "io.out": 888 * KIB, "cpu.us": 82, "cpu.sy": 18}),
     # inactive and active memory in place of buffers and cache
@@ -79,12 +87,20 @@ VMSTAT_ROWS = [
     ("local/vmstat_procps3.3.17_n.out", {"memory.free": 23063300 * KIB, "cpu.us": 44, "cpu.st": 0}),
     ("local/vmstat_procps3.3.17_nwt.out", {"system.switches": 1476, "cpu.id": 48}),
     # 4.0.7: `gu` in narrow mode as well, and narrower columns
-    ("local/vmstat_procps4.0.7_n.out", {"io.in": 28 * KIB, "system.switches": 1253, "cpu.id": 49}),
+    (
+        "local/vmstat_procps4.0.7_n.out",
+        {"io.in": 28 * KIB, "system.switches": 1253, "cpu.id": 49, "cpu.gu": 0},
+    ),
     ("local/vmstat_procps4.0.7_nwt.out", {"system.interrupts": 942, "cpu.sy": 7}),
     # toybox has no `st`: absent, not 0
     ("local/toybox0.8.9_vmstat.out", {"system.switches": 100, "cpu.id": 100, "cpu.st": None}),
     ("procps-jc/centos-7.7__vmstat-at-5-10.out", {"system.interrupts": 41, "cpu.id": 100}),
     ("procps-jc/ubuntu-18.04__vmstat-1-long.out", {"swap.used": 524 * KIB, "cpu.sy": 1}),
+    # BusyBox cuts large numbers
+    (
+        "composed/busybox1.38_vmstat.out",
+        {"io.out": 1.2 * MIB, "system.switches": 2.3 * MIB, "cpu.st": 2, "cpu.gu": 3},
+    ),
     # FreeBSD: other memory columns, no swap traffic, and two `sy`: calls (5829) and CPU (71)
     (
         "web/freebsd_vmstat.txt",
@@ -103,24 +119,38 @@ def test_vmstat_rows(name: str, expected: dict[str, float | None]) -> None:
 def test_vmstat_drops_the_row_since_boot_and_only_that() -> None:
     rows = read("procps-jc/ubuntu-18.04__vmstat-1-long.out")
     assert len(parse(vmstat.VmstatParser("h"), rows)) == 37 - 1
-    assert parse(vmstat.VmstatParser("h"), read("procps-jc/centos-7.7__vmstat.out")) == []
 
 
-def test_vmstat_tells_the_number_of_cpus_with_every_row() -> None:
-    rows = read("local/vmstat_n.out")
-    known = parse(vmstat.VmstatParser("h"), b"cpus 16\n" + rows)
-    assert [reading.values["cpu.count"] for reading in known] == [16, 16]
-    unknown = parse(vmstat.VmstatParser("h"), b"cpus\n" + rows)
-    assert all("cpu.count" not in reading.values for reading in unknown)
+SINCE_BOOT = [
+    # called without an interval: a first row, and no other
+    (
+        "procps-jc/centos-7.7__vmstat.out",
+        {"memory.buffers": 2108 * KIB, "memory.free": 2794468 * KIB},
+    ),
+    ("procps-jc/centos-7.7__vmstat-a.out", {"memory.buffers": None, "cpu.id": 99}),
+    ("procps-jc/centos-7.7__vmstat-awt.out", {"memory.cache": None, "system.switches": 57}),
+    ("procps-jc/centos-7.7__vmstat-w.out", {"memory.cache": 741208 * KIB, "cpu.st": 0}),
+    # FreeBSD with sizes for people
+    ("web/freebsd_vmstat_human.txt", {"memory.free": 6444 * MIB, "cpu.sy": 3, "procs.r": 0}),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), SINCE_BOOT, ids=[row[0] for row in SINCE_BOOT])
+def test_vmstat_with_only_a_row_since_boot_says_nothing(
+    name: str, expected: dict[str, float | None]
+) -> None:
+    data = read(name).rstrip() + b"\n"
+    assert parse(vmstat.VmstatParser("h"), data) == []
+    (again,) = parse(vmstat.VmstatParser("h"), data + data.splitlines(keepends=True)[-1])
+    assert {key: again.values.get(key) for key in expected} == expected
 
 
 def test_vmstat_reads_on_behind_a_repeated_header_and_counts_what_it_cannot_read() -> None:
     header, row = b" r  b   swpd  us sy id\n", b" 1  2   3  4 5 6\n"
-    lines = (
-        header + row + row + b"1 2 3\n" + b" 1 2 3 x 5 6\n" + b"procs ---cpu---\n" + header + row
-    )
+    broken = b"1 2 3\n" + b" 1 2 3 x 5 6\n" + b" 1 2 3 101 5 6\n" + b" 1 2 3 -1 5 6\n"
+    lines = header + row + row + broken + b"procs ---cpu---\n" + header + row
     first, second = parse(vmstat.VmstatParser("h"), lines)
-    assert (first.skipped, second.skipped) == (0, 2)
+    assert (first.skipped, second.skipped) == (0, 4)
     assert second.values["swap.used"] == 3 * KIB
 
 
@@ -146,6 +176,12 @@ TOP_FRAMES = [
         89,
         Process(10450, "root", 41088 * KIB, 100, "R", "../v/bin/+"),
         {},
+    ),
+    (
+        "local/top_procps4.0.7_c.out",
+        87,
+        Process(24573, "root", 80972 * KIB, 93.6, "R", "/usr/bin/python /srv/heywall/manage.py"),
+        {"tasks.running": 3},
     ),
     # 4.0.7: `Tasks: 79 total, 2 running, 77 sleep, 0 d-sleep`
     (
@@ -214,6 +250,13 @@ TOP_FRAMES = [
         Process(13689, "root", int(2.5 * MIB), 1.0, "R", "toybox top -b -n2 -d1"),
         {"tasks.total": 85, "loadavg.1m": None},
     ),
+    # BusyBox from 1.38 on: RSS, cut where it is large; a wide PID; CPU as shares of all CPUs
+    (
+        "composed/busybox1.38_top_b.out",
+        4,
+        Process(11577, "www-data", int(41.3 * MIB), 25.0, "R", "gunicorn: worker [shop]"),
+        {"loadavg.1m": 1.01, "tasks.total": None},
+    ),
     (
         "web/freebsd_top.txt",
         5,
@@ -235,6 +278,12 @@ def test_top_frames(name: str, count: int, first: Process, values: dict[str, flo
     assert (len(last.processes), last.processes[0]) == (count, first)
     assert {key: last.values.get(key) for key in values} == values
     assert (last.host, last.probe, last.skipped) == ("web", "top", 0)
+
+
+def test_every_sample_is_in_a_table() -> None:
+    tables = (VMSTAT_ROWS, SINCE_BOOT, TOP_FRAMES, EVIL)
+    named = {row[0] for table in tables for row in table} | {"local/busybox1.35_top_b.out"}
+    assert named == {str(path.relative_to(SAMPLES)) for path in TOPS + VMSTATS}
 
 
 def test_top_counts_no_cpu_in_the_first_frame() -> None:
@@ -313,6 +362,8 @@ EVIL = [
         },
     ),
     ("local/procps3.3.17_evilnames_C.UTF-8.out", 1, {24708: "a\ufffd[31mred\ufffd]0;x"}),
+    # BusyBox: no processes, since it shows no RSS, but the broken row counts
+    ("local/busybox1.35_evilnames.out", 1, {}),
     # newer ones replace most of it themselves
     ("local/procps4.0.7_evilnames_C.out", 0, {24708: "a?[31mred?]0;x", 24709: "nl?new top - 1"}),
     ("local/procps4.0.2_evilnames_C.out", 0, {11577: "c1??31mX", 11578: "rtl???abc"}),
@@ -322,8 +373,7 @@ EVIL = [
 @pytest.mark.parametrize(("name", "skipped", "commands"), EVIL, ids=[row[0] for row in EVIL])
 def test_hostile_names_are_disarmed(name: str, skipped: int, commands: dict[int, str]) -> None:
     (frame,) = parse(top.TopParser("h"), read(name))
-    assert frame.processes is not None
-    found = {process.pid: process.command for process in frame.processes}
+    found = {process.pid: process.command for process in frame.processes or ()}
     assert {pid: found[pid] for pid in commands} == commands
     assert frame.skipped == skipped
 
@@ -463,6 +513,23 @@ def test_a_long_line_is_cut_and_the_next_one_whole() -> None:
     assert first.processes[0].command == "p" * 256
 
 
+def test_a_frame_costs_a_small_multiple_of_splitting_it() -> None:
+    """`benchmarks/parsing.py` prints both; 7 times, where nothing disturbs."""
+    data = parsing.frame()
+    parser = top.TopParser("h")
+
+    def least(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(60):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    floor = least(lambda: [line.split() for line in data.decode().split("\n")])
+    assert least(lambda: parser.feed(data, 1.0)) < 20 * floor
+
+
 # -- the parts -----------------------------------------------------------------------------------
 
 
@@ -511,18 +578,19 @@ def test_every_value_is_declared_once_in_core_units() -> None:
     declared = [metric.key for metric in host_metrics()]
     assert len(declared) == len(set(declared))
     for path in TOPS + VMSTATS:
-        for reading in parse(parser_for(path), b"cpus 2\n" + path.read_bytes()):
+        for reading in parse(parser_for(path), path.read_bytes()):
             assert set(reading.values) <= set(declared), path.name
 
 
 def test_probes_are_found_in_their_folder() -> None:
-    assert [probe.name for probe in all_probes()] == ["top", "vmstat"]
+    assert [probe.name for probe in all_probes()] == ["proc", "top", "vmstat"]
     host = Host("web", "web", interval=Seconds(0.5), top_interval=Seconds(2.5))
-    assert [probe.interval(host) for probe in all_probes()] == [2.5, 1.0]
-    assert [probe.command(probe.interval(host)) for probe in all_probes()] == [
-        "exec top -b -d 2.5 -w 300",
-        "echo cpus $(getconf _NPROCESSORS_ONLN 2>/dev/null); exec vmstat 1",
-    ]
+    intervals = {probe.name: probe.interval(host) for probe in all_probes()}
+    assert intervals == {"proc": 0.5, "top": 2.5, "vmstat": 1.0}
+    commands = {probe.name: probe.command(intervals[probe.name]) for probe in all_probes()}
+    assert commands["vmstat"] == "exec vmstat 1"
+    assert commands["top"].endswith("; exec top -b -d 2.5 ${w:+-w $w}")
+    assert "; exec awk " in commands["proc"] and "-v D=0.5 -v V=0 -v T=0 " in commands["proc"]
 
 
 def test_a_probe_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -535,7 +603,7 @@ def test_a_probe_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(probes, "__path__", [*probes.__path__, str(tmp_path)])
     all_probes.cache_clear()
     try:
-        assert [probe.name for probe in all_probes()] == ["top", "uptime", "vmstat"]
+        assert [probe.name for probe in all_probes()] == ["proc", "top", "uptime", "vmstat"]
         assert "up" in {metric.key for metric in host_metrics()}
     finally:
         all_probes.cache_clear()

@@ -20,10 +20,12 @@ from loadwatch.remote import watch as watching
 from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import backoff
 from loadwatch.remote.clock import Clock
+from loadwatch.remote.detection import Server
 from loadwatch.remote.guard import BEAT
 from loadwatch.remote.lane import PAUSE, Lane
 from loadwatch.remote.link import Link, LinkError, LoginDropError
 from loadwatch.remote.monitor import HostMonitor, Note
+from loadwatch.remote.probe import Probe, Tool
 from loadwatch.remote.probes import all_probes
 from loadwatch.remote.pulse import QUICK
 from loadwatch.remote.spool import BYE
@@ -329,6 +331,11 @@ class Sink:
 Outcome = Link | Exception
 
 
+def top_and_vmstat(link: Link, probes: tuple[Probe, ...], stopping: threading.Event) -> Server:
+    """What a server without /proc shows."""
+    return Server(tools={"proc": Tool(lacks="there is no /proc to read")})
+
+
 @contextmanager
 def monitoring(
     *outcomes: Outcome,
@@ -353,6 +360,7 @@ def monitoring(
         wall=lambda: wall,
         link_to=link_to,
         delays=lambda: repeat(0.01),
+        detecting=top_and_vmstat,
     )
     monitor.start()
     yield monitor

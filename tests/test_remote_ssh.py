@@ -52,7 +52,9 @@ def story(sink: Sink) -> list[str]:
 
 
 def delivers_all(sink: Sink) -> bool:
-    return eventually(lambda: sink.statuses and sink.statuses[-1].probes == ("top", "vmstat"))
+    return eventually(
+        lambda: sink.statuses and sink.statuses[-1].probes == ("top", "vmstat", "proc")
+    )
 
 
 def end(monitor: HostMonitor, server: Sshd | None = None) -> None:
@@ -73,7 +75,7 @@ def test_a_server_is_watched_and_nothing_is_left_there(sshd: Sshd) -> None:
     end(monitor, sshd)
     assert story(sink) == ["connecting", "live", "stopped"]
     by_probe = {reading.probe: reading for reading in sink.readings}
-    assert by_probe["vmstat"].values["cpu.count"] == os.cpu_count()
+    assert by_probe["proc"].values["cpu.count"] == os.cpu_count()
     assert by_probe["vmstat"].values["memory.free"] > 0
     pids = {process.pid for process in by_probe["top"].processes or ()}
     assert os.getpid() in pids
@@ -109,7 +111,7 @@ import sys, time
 from loadwatch.core.plan import Host
 from loadwatch.remote import HostMonitor
 def sink(item):
-    if getattr(item, "probes", ()) == ("top", "vmstat"):
+    if getattr(item, "probes", ()) == ("top", "vmstat", "proc"):
         print("live", flush=True)
 HostMonitor(Host("web", sys.argv[1]), sink).start()
 time.sleep(300)
@@ -257,10 +259,11 @@ def test_a_server_without_both_has_failed(start_sshd: Start, tmp_path: Path) -> 
 
 
 def test_tools_are_found_on_the_logins_path(start_sshd: Start, tmp_path: Path) -> None:
-    path = tools(tmp_path / "bin", "sh", "sleep", "top", "getconf")
+    path = tools(tmp_path / "bin", "sh", "sleep", "top", "awk")
     script = tmp_path / "bin" / "vmstat"
     script.write_text(
-        "#!/bin/sh\necho r b swpd us sy id\nwhile echo 1 0 0 7 7 7; do sleep 1; done\n"
+        "#!/bin/sh\necho r b swpd us sy id\necho 1 0 0 7 7 7\n"
+        'while test "$1" = 1; do echo 1 0 0 7 7 7; sleep 1; done\n'
     )
     script.chmod(0o755)
     server = start_sshd(environment={"PATH": path})

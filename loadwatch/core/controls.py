@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from loadwatch.core.plan import SIGNS, Signs
+from loadwatch.core.plan import SIGNS, Group, Signs
 from loadwatch.core.reading import HostStatus
 
 
@@ -17,6 +17,7 @@ class Trial:
     scenario: str
     text: str
     is_good: bool
+    is_answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,14 @@ class Controls(Protocol):
 
     def mark(self, text: str) -> None:
         """Put a note on the timeline; it labels what follows and opens a new step."""
+        ...
+
+    def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
+        """Follow these process groups of `host` from the next frame on, instead of its present
+        ones; one that stays goes on counting.
+
+        PlanError for an unknown host, or a group that makes no sense.
+        """
         ...
 
     async def export(self) -> str:

@@ -189,6 +189,7 @@ GROUP_METRICS: tuple[Metric, ...] = (
     Metric("group.*.count", Unit.COUNT, "Processes"),
     Metric("group.*.rss", Unit.BYTES, "RSS", "gauge", "lower"),
     Metric("group.*.rss_max", Unit.BYTES, "Largest RSS", "maximum", "lower"),
+    Metric("group.*.growth", Unit.BYTES, "RSS growth in the step", "maximum", "lower"),
     Metric("group.*.cpu", Unit.PERCENT, "CPU of the group", "gauge", "lower"),
     Metric("group.*.restarts", Unit.COUNT, "Processes replaced since the start", "maximum"),
 )

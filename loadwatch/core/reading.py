@@ -24,6 +24,15 @@ class Process(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The control groups that limit some processes, by their PIDs; `values` are keyed relative to
+    a process group (`cgroup.memory.used`), in core units."""
+
+    pids: frozenset[int]
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one probe saw at one instant.
 
@@ -38,6 +47,7 @@ class Reading:
     values: Mapping[str, float] = field(default_factory=dict)
     processes: tuple[Process, ...] | None = None
     skipped: int = 0
+    limits: tuple[Limits, ...] = ()
 
 
 HostState = Literal["connecting", "live", "silent", "lost", "failed", "stopped"]
@@ -58,7 +68,8 @@ class HostStatus:
     """How the link to a host stands; `detail` is one line for people, `probes` what is streamed.
 
     `offset` is the server's wall clock minus ours and `error` how wrong that may be, both in
-    seconds; None where the server has not told.
+    seconds; None where the server has not told. `skipped` counts the rows so far that could not be
+    read.
     """
 
     host: str
@@ -68,3 +79,4 @@ class HostStatus:
     gaps: int = 0
     offset: float | None = None
     error: float | None = None
+    skipped: int = 0

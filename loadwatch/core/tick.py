@@ -14,8 +14,8 @@ Kind = Literal["response", "service", "lag"]
 KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
-    "start", "mark", "rate", "pause", "resume", "host", "gap", "worker", "generator", "answer",
-    "recording", "error", "end",
+    "start", "mark", "rate", "pause", "resume", "host", "groups", "gap", "worker", "generator",
+    "answer", "recording", "error", "end",
 ]  # fmt: skip
 
 

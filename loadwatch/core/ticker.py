@@ -13,7 +13,7 @@ from loadwatch.core.bucket import Bucket, ScenarioBucket, add
 from loadwatch.core.group import GroupTally
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES
-from loadwatch.core.plan import Host
+from loadwatch.core.plan import Group, Host
 from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick
@@ -102,6 +102,11 @@ class Ticker:
         """The user's note `at` seconds after the start: it labels the step that it opens."""
         self._turns.append((at, text))
 
+    def set_groups(self, host: str, groups: Iterable[Group]) -> None:
+        """Follow these process groups of `host` from now on; what stays the same counts on."""
+        known = {tally.group: tally for tally in self._groups[host]}
+        self._groups[host] = [known.get(group) or GroupTally(group) for group in groups]
+
     def close(self) -> Tick:
         """The next second as a Tick."""
         second = self._next
@@ -187,21 +192,22 @@ class Ticker:
     ) -> tuple[HostProcess, ...]:
         frames: dict[str, Reading] = {}
         for reading in readings:
-            for key, value in reading.values.items():
-                values[f"host.{reading.host}.{key}"] = value
+            _put_host(reading.host, reading.values, values)
             if reading.processes is not None:
                 frames[reading.host] = reading
         rows: list[HostProcess] = []
         for host, frame in frames.items():
             rows += self._group(host, frame, values)
+        for reading in readings:
+            for tally in self._groups.get(reading.host, ()):
+                _put_host(reading.host, tally.limits(reading.limits), values)
         return tuple(rows)
 
     def _group(self, host: str, frame: Reading, values: dict[str, float]) -> list[HostProcess]:
         processes = frame.processes or ()
         tallies = self._groups.get(host, [])
         for tally in tallies:
-            for key, value in tally.observe(processes).items():
-                values[f"host.{host}.{key}"] = value
+            _put_host(host, tally.observe(processes, self._step), values)
         rows = [
             HostProcess(host, process, tuple(t.name for t in tallies if t.matches(process)))
             for process in processes
@@ -214,6 +220,11 @@ class Ticker:
 def _opens(at: float) -> int:
     """The first whole second from `at` on; a boundary may be off by a rounding error."""
     return math.ceil(at - 1e-6)
+
+
+def _put_host(host: str, own: Mapping[str, float], values: dict[str, float]) -> None:
+    for key, value in own.items():
+        values[f"host.{host}.{key}"] = value
 
 
 def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:

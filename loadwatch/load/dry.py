@@ -66,7 +66,7 @@ def _try(client: httpx.Client, job: Job, scenario: ScenarioJob, seconds: float) 
                 break
         response.close()
     except httpx.HTTPError as error:
-        return Trial(scenario.name, _trouble(error), False)
+        return Trial(scenario.name, _trouble(error), is_good=False, is_answered=False)
     took = format_value(time.monotonic() - begin, Unit.SECONDS)
     told = f"{response.status_code}, {format_value(size, Unit.BYTES)} in {took}"
     problem = _problem(response, {name.lower() for name in own}, size, is_whole)

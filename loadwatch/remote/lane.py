@@ -70,7 +70,7 @@ class Lane(Strand):
     def __init__(
         self, probe: Probe, host: Host, source: Callable[[Probe], Source] | None = None
     ) -> None:
-        super().__init__(probe.name, probe.install)
+        super().__init__(probe.name, probe.tool, probe.install)
         self.interval = probe.interval(host)
         self._probe = probe
         self._choose = source or (lambda probe: Direct(probe, host))
@@ -95,7 +95,7 @@ class Lane(Strand):
 
     def _command(self, nonce: str) -> str:
         self._source = self._choose(self._probe)
-        return command(self.name, self._source.begin(), nonce)
+        return command(self._probe.tool, self._source.begin(), nonce)
 
     def _read(self, output: bytes, at: float) -> list[Reading]:
         self._flushed = False

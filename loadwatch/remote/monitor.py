@@ -20,8 +20,10 @@ from loadwatch.remote import pulse
 from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import LONGEST, backoff
 from loadwatch.remote.clock import Clock
+from loadwatch.remote.detection import Server, choose, detect
 from loadwatch.remote.link import Link, LinkError, LoginDropError
 from loadwatch.remote.local import LocalLink
+from loadwatch.remote.probe import Probe
 from loadwatch.remote.probes import all_probes
 from loadwatch.remote.probes import host_metrics as probe_metrics
 from loadwatch.remote.spool import Spool
@@ -31,6 +33,7 @@ from loadwatch.remote.watch import Now, Watch
 Sink = Callable[[Reading | HostStatus | HostNote], None]
 Note = Callable[[str], None]
 Connect = Callable[[Host, Answers, Note], Link]
+Detect = Callable[[Link, tuple[Probe, ...], threading.Event], Server]
 
 
 def connect(host: Host, answers: Answers, note: Note) -> Link:
@@ -55,8 +58,8 @@ class HostMonitor:
     """Streams every probe of `host` into `sink`: readings, notes, a status whenever it changes.
 
     `answers` are what people are asked for to log in. `clock` stamps the readings (monotonic,
-    seconds), `wall` is what the server's clock is compared with (Unix, seconds); `link_to` and
-    `delays` are for tests.
+    seconds), `wall` is what the server's clock is compared with (Unix, seconds); `link_to`,
+    `delays` and `detecting` are for tests. `server` is what the login showed of the host.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class HostMonitor:
         wall: Now = time.time,
         link_to: Connect = connect,
         delays: Callable[[], Iterator[float]] = backoff,
+        detecting: Detect = detect,
     ) -> None:
         self.status = HostStatus(host.name, "connecting")
+        self.server = Server()
         self._host = host
         self._sink = sink
         self._answers = answers or Answers()
@@ -80,7 +85,9 @@ class HostMonitor:
         self._spool = Spool(host, self._server_clock) if spooled else None
         self._link_to = link_to
         self._delays = delays
+        self._detecting = detecting
         self._was_live = False
+        self._skipped = 0
         self._connecting = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"host {host.name}", daemon=True)
@@ -138,9 +145,14 @@ class HostMonitor:
             link = self._link_to(self._host, self._answers, self._note_once)
         finally:
             self._connecting = False
+        try:
+            self.server = self._detecting(link, all_probes(), self._stopping)
+        except BaseException:
+            link.close()
+            raise
         watch = Watch(
-            self._host, all_probes(), link, self._clock, self._send, self._report, self._note,
-            self._server_clock, self._spool,
+            self._host, choose(self._host, all_probes(), self.server.tools), link, self._clock,
+            self._deliver, self._report, self._note, self._server_clock, self._spool,
         )  # fmt: skip
         try:
             watch.run(self._stopping)
@@ -157,7 +169,9 @@ class HostMonitor:
         if self.status.state == "live" and state in ("silent", "lost"):
             gaps += 1
         self._was_live = self._was_live or state == "live"
-        status = HostStatus(self._host.name, state, clean(detail, 500), probes, gaps)
+        status = HostStatus(
+            self._host.name, state, clean(detail, 500), probes, gaps, skipped=self._skipped
+        )
         if (offset := self._server_clock.offset) is not None:
             status = replace(
                 status, offset=round(offset.difference, 3), error=round(offset.error, 3)
@@ -174,6 +188,10 @@ class HostMonitor:
 
     def _note(self, text: str) -> None:
         self._send(HostNote(self._host.name, clean(text, 500)))
+
+    def _deliver(self, reading: Reading) -> None:
+        self._skipped += reading.skipped
+        self._send(reading)
 
     def _send(self, item: Reading | HostStatus | HostNote) -> None:
         try:

@@ -28,3 +28,10 @@ def size(text: str, unit: float = 1024.0) -> float:
     if value > LARGEST:
         raise ValueError(f"not a number that can be: {text}")
     return value
+
+
+def counter(text: str) -> int:
+    """A counter of the kernel, up to 64 bits."""
+    if not text.isdecimal() or len(text) > 20:
+        raise ValueError(f"not a counter: {text[:40]!r}")
+    return int(text)

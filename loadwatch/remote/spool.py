@@ -87,7 +87,7 @@ take() {
  kill -9 $w; cd /; rm -rf $d) & k=$!; echo $k >$d/keeper;
 """
 _TOOL = """
-command -v @name@ >/dev/null && mkfifo @name@.in && {
+command -v @tool@ >/dev/null && mkfifo @name@.in && {
   (ulimit -f 64; exec </dev/null >@name@.in 2>@name@.err; @line@) & w="$w $!";
   (exec <@name@.in >/dev/null 2>&1; take @name@) & w="$w $!";
 };
@@ -220,9 +220,10 @@ class Spool:
 
     def begin(self, nonce: str) -> str:
         """What a guard does first: go on with the collector that there was, or start one."""
+        lines = {probe: probe.command(probe.interval(self._host)) for probe in self._probes}
         tools = "".join(
-            fill(_TOOL, name=probe.name, line=probe.command(probe.interval(self._host)))
-            for probe in self._probes
+            fill(_TOOL, name=probe.name, tool=probe.tool, line=line)
+            for probe, line in lines.items()
         )
         files = "".join(f": >$d/{probe.name}.1; " for probe in self._probes)
         keeper = fill(_KEEPER, mark=self._mark, segment=SEGMENT, look=LOOK, tools=tools)

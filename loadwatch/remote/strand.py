@@ -28,8 +28,9 @@ class Strand(ABC):
     lines for the timeline, until somebody takes them.
     """
 
-    def __init__(self, name: str, install: str = "") -> None:
+    def __init__(self, name: str, tool: str = "", install: str = "") -> None:
         self.name = name
+        self._tool = tool
         self.problem = ""
         self.given_up = False
         self.seen = False
@@ -86,7 +87,7 @@ class Strand(ABC):
         error = own[0] if own else complaints[-1] if complaints else ""
         if self._preamble.missing:
             self.given_up = True
-            self.problem = f"{self.name} is not on the login's PATH: {self._install}"
+            self.problem = f"{self._tool} is not on the login's PATH: {self._install}"
         elif not self._preamble.ready:
             self.given_up = not self.seen
             noise = clean(self._preamble.noise.decode("utf-8", "replace").strip(), 100)

@@ -17,7 +17,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.plan import SIGNS, Signs
+from loadwatch.core.plan import NAME, SIGNS, Group, Signs
 from loadwatch.core.reading import HostState, HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, Tick
@@ -133,10 +133,7 @@ class Player:
             recording=str(self.path),
             reasons=self._reasons_now(),
             problem=f"{lost} seconds could not be recorded" if lost else "",
-            groups={
-                host["name"]: tuple(group["name"] for group in host["group"])
-                for host in plan.get("host", ())
-            },
+            groups=dict(shown.groups),
             signs=self._signs,
         )
 
@@ -168,6 +165,10 @@ class Player:
         """Refused: the timeline is what it was."""
         raise PlanError("a recorded run takes no marks")
 
+    def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
+        """Refused: a recorded run has the groups that it had."""
+        raise PlanError("a recorded run has the process groups that it had")
+
     async def export(self) -> str:
         """Write the session as CSV files beside it; returns the directory."""
         return str(await asyncio.to_thread(export_beside, self.path))
@@ -193,6 +194,10 @@ class _Shown:
         self.hosts = {
             host["name"]: HostStatus(host["name"], "connecting") for host in plan.get("host", ())
         }
+        self.groups = {
+            host["name"]: tuple(group["name"] for group in host["group"])
+            for host in plan.get("host", ())
+        }
 
     def add(self, tick: Tick) -> None:
         """Take the next tick."""
@@ -201,6 +206,8 @@ class _Shown:
                 self.firing = event.kind == "resume"
             elif event.kind in ("host", "gap") and event.host in self.hosts:
                 self.hosts[event.host] = _turned(self.hosts[event.host], event)
+            elif event.kind == "groups":
+                self.groups[event.host] = tuple(NAME.findall(event.text))
         if self.firing and tick.rates:
             self.rates = tick.rates
 

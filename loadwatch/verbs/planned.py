@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.named import add_session
 
@@ -42,9 +42,19 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
         "--host", action="append", default=[], metavar="USER@SERVER", help="or `local`; repeatable"
     )
     host.add_argument("--interval", type=duration, metavar="D", help="of vmstat and top")
-    host.add_argument("--process-user", metavar="USER", help="a group: all processes of USER")
-    host.add_argument("--process-pid", type=pids, metavar="PID,…", help="a group: these processes")
+    add_group_options(host)
     command.add_argument("--session", type=Path, metavar="FILE", help="where to record")
+
+
+def add_group_options(command: Any) -> None:
+    """Which processes of a watched server are followed as groups."""
+    command.add_argument("--process-user", metavar="USER", help="a group: all processes of USER")
+    command.add_argument(
+        "--process-command", metavar="REGEX", help="a group: whose command matches"
+    )
+    command.add_argument(
+        "--process-pid", type=pids, metavar="PID,…", help="a group: these processes"
+    )
 
 
 def count(text: str) -> int:

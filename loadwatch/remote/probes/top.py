@@ -16,7 +16,7 @@ from loadwatch.core.plan import Host
 from loadwatch.core.reading import Process, Reading
 from loadwatch.remote.lines import Lines
 from loadwatch.remote.number import number, size
-from loadwatch.remote.probe import Probe, decimal
+from loadwatch.remote.probe import PROCESS_LIMIT, Probe, Tool, decimal, version_in
 from loadwatch.remote.text import clean
 
 NAME = "top"
@@ -27,9 +27,6 @@ METRICS = (
     Metric("tasks.running", Unit.COUNT, "Tasks running", "gauge", "lower"),
     Metric("memory.available", Unit.BYTES, "Memory available", "gauge", "higher"),
 )
-
-PROCESS_LIMIT = 20_000
-"""Process rows of a frame that are kept."""
 
 # Strict, and longer than the 15 bytes of a process name, in which any user may put a newline:
 # a name must not be able to begin a frame.
@@ -51,8 +48,12 @@ def interval(host: Host) -> float:
 
 
 def command(seconds: float) -> str:
-    """How to start it. 300 columns: some versions of procps crash at the maximum of 512."""
-    return f"exec top -b -d {decimal(seconds)} -w 300"
+    """How to start it, with wide rows where it can.
+
+    300 columns: some versions of procps crash at the maximum of 512.
+    """
+    wide = "w=; top -b -n 1 -w 300 >/dev/null 2>&1 && w=300"
+    return f"{wide}; exec top -b -d {decimal(seconds)} ${{w:+-w $w}}"
 
 
 class _Columns(NamedTuple):
@@ -234,4 +235,31 @@ class TopParser:
         return [Reading(self._host, NAME, frame.at, frame.values, listed, frame.skipped)]
 
 
-PROBE = Probe(NAME, METRICS, interval, command, TopParser)
+def is_header(line: str) -> bool:
+    """Whether `line` names the columns of top's table."""
+    return _header(line) is not None
+
+
+def recognise(text: str) -> Tool:
+    """What `top` says of itself and its header. BusyBox's counts CPU in shares of all CPUs."""
+    version = version_in(text)
+    headers = [columns for line in text.split("\n") if (columns := _header(line))]
+    if not headers:
+        return Tool(version=version, lacks="it prints no table of processes")
+    if headers[0].rss is None:
+        return Tool(version=version, lacks="it shows no RSS")
+    if "busybox" in version.lower():
+        return Tool(version=version, lacks="BusyBox's counts CPU in shares of all CPUs")
+    return Tool(version=version)
+
+
+PROBE = Probe(
+    NAME,
+    METRICS,
+    interval,
+    command,
+    TopParser,
+    tool="top",
+    look="{ top -V || top -v; } 2>&1; top -b -n 1 2>/dev/null",
+    recognise=recognise,
+)

@@ -7,13 +7,14 @@ FreeBSD as far as they go). Memory, swap and block columns are KiB or KiB/s.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from loadwatch.core.metric import Metric, Unit
 from loadwatch.core.plan import Host
 from loadwatch.core.reading import Reading
 from loadwatch.remote.lines import Lines
-from loadwatch.remote.number import size
-from loadwatch.remote.probe import Probe, decimal
+from loadwatch.remote.number import number, size
+from loadwatch.remote.probe import Probe, Tool, decimal, version_in
 
 NAME = "vmstat"
 
@@ -35,35 +36,48 @@ METRICS = (
     Metric("cpu.id", Unit.PERCENT, "CPU idle", "gauge", "higher"),
     Metric("cpu.wa", Unit.PERCENT, "CPU waiting for I/O", "gauge", "lower"),
     Metric("cpu.st", Unit.PERCENT, "CPU stolen", "gauge", "lower"),
-    Metric("cpu.count", Unit.COUNT, "CPUs"),
+    Metric("cpu.gu", Unit.PERCENT, "CPU of guests", "gauge", "lower"),
 )
 
-_COLUMNS = {
-    "r": ("procs.r", 1),
-    "b": ("procs.b", 1),
-    "swpd": ("swap.used", 1024),
-    "free": ("memory.free", 1024),
-    "fre": ("memory.free", 1024),
-    "buff": ("memory.buffers", 1024),
-    "cache": ("memory.cache", 1024),
-    "si": ("swap.in", 1024),
-    "so": ("swap.out", 1024),
-    "bi": ("io.in", 1024),
-    "bo": ("io.out", 1024),
-    "in": ("system.interrupts", 1),
-    "cs": ("system.switches", 1),
-    "us": ("cpu.us", 1),
-    "sy": ("cpu.sy", 1),
-    "id": ("cpu.id", 1),
-    "wa": ("cpu.wa", 1),
-    "st": ("cpu.st", 1),
+
+def _kibibytes(text: str) -> float:
+    """A rate in KiB per second, of which BusyBox cuts large ones (`1.2k`), as bytes."""
+    return 1024 * number(text)
+
+
+def _percent(text: str) -> float:
+    value = number(text)
+    if value > 100:
+        raise ValueError(f"not a share: {text}")
+    return value
+
+
+_COLUMNS: Mapping[str, tuple[str, Callable[[str], float]]] = {
+    "r": ("procs.r", number),
+    "b": ("procs.b", number),
+    "swpd": ("swap.used", size),
+    "free": ("memory.free", size),
+    "fre": ("memory.free", size),
+    "buff": ("memory.buffers", size),
+    "cache": ("memory.cache", size),
+    "si": ("swap.in", _kibibytes),
+    "so": ("swap.out", _kibibytes),
+    "bi": ("io.in", _kibibytes),
+    "bo": ("io.out", _kibibytes),
+    "in": ("system.interrupts", number),
+    "cs": ("system.switches", number),
+    "us": ("cpu.us", _percent),
+    "sy": ("cpu.sy", _percent),
+    "id": ("cpu.id", _percent),
+    "wa": ("cpu.wa", _percent),
+    "st": ("cpu.st", _percent),
+    "gu": ("cpu.gu", _percent),
 }
-"""vmstat's column -> (key, core units per printed unit)."""
+"""vmstat's column -> (key, what reads it)."""
 
 _CPU = frozenset({"us", "sy", "id", "wa", "st", "gu"})
 _HEADER = frozenset({"r", "b", "us", "sy", "id"})
 _GROUPS = re.compile(r"\s*-*procs[\s-]")
-_CPUS = re.compile(r"cpus ([1-9][0-9]{0,5})")
 
 
 def interval(host: Host) -> float:
@@ -72,8 +86,8 @@ def interval(host: Host) -> float:
 
 
 def command(seconds: float) -> str:
-    """How to start it; the first line says how many CPUs there are."""
-    return f"echo cpus $(getconf _NPROCESSORS_ONLN 2>/dev/null); exec vmstat {decimal(seconds)}"
+    """How to start it."""
+    return f"exec vmstat {decimal(seconds)}"
 
 
 class VmstatParser:
@@ -84,7 +98,6 @@ class VmstatParser:
         self._lines = Lines()
         self._columns: tuple[str, ...] = ()
         self._stamped = False
-        self._cpus: dict[str, float] = {}
         self._first = True
         self._skipped = 0
 
@@ -101,11 +114,8 @@ class VmstatParser:
         tokens = line.split()
         if not tokens or _GROUPS.match(line):
             return None
-        if tokens[0] == "r" and _HEADER.issubset(tokens):
+        if tokens[0] == "r" and is_header(line):
             self._learn(tokens)
-            return None
-        if not self._columns and (match := _CPUS.fullmatch(line)):
-            self._cpus = {"cpu.count": float(match[1])}
             return None
         try:
             values = self._row(tokens)
@@ -116,7 +126,7 @@ class VmstatParser:
             self._first = False
             return None
         skipped, self._skipped = self._skipped, 0
-        return Reading(self._host, NAME, at, values | self._cpus, skipped=skipped)
+        return Reading(self._host, NAME, at, values, skipped=skipped)
 
     def _learn(self, names: list[str]) -> None:
         """Keep the header; what follows the CPU columns is the time zone of `-t`."""
@@ -131,9 +141,31 @@ class VmstatParser:
             raise ValueError("not a row of this header")
         # FreeBSD has two `sy` columns, system calls and CPU: the later one, CPU, prevails.
         cells = dict(zip(self._columns, tokens, strict=False))
-        return {
-            key: size(cells[name], unit) for name, (key, unit) in _COLUMNS.items() if name in cells
-        }
+        return {key: read(cells[name]) for name, (key, read) in _COLUMNS.items() if name in cells}
 
 
-PROBE = Probe(NAME, METRICS, interval, command, VmstatParser)
+def is_header(line: str) -> bool:
+    """Whether `line` names vmstat's columns."""
+    return _HEADER.issubset(line.split())
+
+
+def recognise(text: str) -> Tool:
+    """What `vmstat` says of itself and its header. BusyBox's counts swap traffic in pages."""
+    version = version_in(text)
+    if "busybox" in version.lower():
+        return Tool(version=version, lacks="BusyBox's counts swap traffic in pages")
+    if not any(map(is_header, text.split("\n"))):
+        return Tool(version=version, lacks="it prints no table")
+    return Tool(version=version)
+
+
+PROBE = Probe(
+    NAME,
+    METRICS,
+    interval,
+    command,
+    VmstatParser,
+    tool="vmstat",
+    look="vmstat -V 2>&1; vmstat 2>/dev/null",
+    recognise=recognise,
+)
