@@ -222,6 +222,16 @@ def line_for(root: Root, in_place_of: frozenset[str] = frozenset(), every: int =
     return proc.command(0.1, in_place_of, every, str(root.directory))
 
 
+SNMP = "Ip: OutSegs RetransSegs\nIp: 5 5\nTcp: RtoMin OutSegs RetransSegs\nTcp: 200 {} {}\n"
+
+SOCKETS = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 1 1
+   1: 00000000:0016 00000000:0000 0A 00000000:000000FF 00:00000000 00000000     0        0 2 1
+   2: 0100007F:1F90 0100007F:8E2E 01 00000000:00000099 00:00000000 00000000     0        0 3 1
+"""
+
+
 def test_rates_and_shares_between_two_frames(path: str, root: Root) -> None:
     root.hardware("net/eth0", "net/eth1", "block/sda", "block/sdb")
     root.netstat(100, 200)
@@ -229,9 +239,15 @@ def test_rates_and_shares_between_two_frames(path: str, root: Root) -> None:
     root.network(lo=(1, 1), docker0=(5, 5), eth0=(5_000_000_000, 100), eth1=(0, 0))
     root.disks(sda=1000, sda1=1000, sdb=1000, loop0=1000)
     root.write("proc/meminfo", "MemTotal: 9 kB\nMemFree: 5 kB\nMemAvailable: 7000000000 kB\n")
+    root.write("proc/net/snmp", SNMP.format(3_000_000_000, 10))
+    root.write("proc/vmstat", "pswpin 7\noom_kill 1\noom_kill_other 5\n")
+    root.write("proc/net/tcp", SOCKETS)
+    root.write("proc/net/tcp6", SOCKETS.splitlines()[0] + "\n")
     with running(line_for(root), path) as frame:
         first = frame()
         root.netstat(130, 200)
+        root.write("proc/net/snmp", SNMP.format(3_000_000_800, 30))
+        root.write("proc/vmstat", "pswpin 9\noom_kill 5\noom_kill_other 50\n")
         root.pressure(cpu_some=1_000_005, memory_full=1_500_000, io_some=9_000_000)
         root.network(lo=(9, 9), docker0=(7, 7), eth0=(5_000_002_048, 1124), eth1=(1024, 0))
         root.disks(sda=1500, sda1=1500, sdb=2600, loop0=3000)
@@ -241,6 +257,10 @@ def test_rates_and_shares_between_two_frames(path: str, root: Root) -> None:
     assert reading.values == {
         "cpu.count": 2,
         "memory.available": 7000000000 * KIB,
+        "memory.total": 9 * KIB,
+        "memory.oom_kills": 2,
+        "network.retransmitted": 2.5,
+        "listen.queued": 258,  # 3 and 255; the connection that follows waits in none
         "psi.cpu.some": 50,
         "psi.memory.some": 0,
         "psi.memory.full": 25,

@@ -29,6 +29,7 @@ Counted = tuple[str, str]
 _PSI = frozenset({"cpu some", "memory some", "memory full", "io some", "io full"})
 _MEMORY: Mapping[str, Mapping[str, int]] = {
     "memory.available": {"MemAvailable:": 1},
+    "memory.total": {"MemTotal:": 1},
     "memory.free": {"MemFree:": 1},
     "memory.buffers": {"Buffers:": 1},
     "memory.cache": {"Cached:": 1, "SReclaimable:": 1},
@@ -39,7 +40,10 @@ _MEMORY: Mapping[str, Mapping[str, int]] = {
 _MEMINFO = frozenset(name for names in _MEMORY.values() for name in names)
 _STAT_RATES = {"intr": "system.interrupts", "ctxt": "system.switches"}
 _VM_RATES = {"pgpgin": "io.in", "pgpgout": "io.out", "pswpin": "swap.in", "pswpout": "swap.out"}
-_SHARES = frozenset({"disk.busy", *(f"psi.{name.replace(' ', '.')}" for name in _PSI)})
+_SHARES = frozenset(
+    {"disk.busy", "network.retransmitted", *(f"psi.{name.replace(' ', '.')}" for name in _PSI)}
+)
+_SEGMENTS = ("segments.out", "segments.again")
 _BRIDGED = re.compile(r"lo|docker\d|br-|veth|virbr|ifb|dummy")
 
 
@@ -89,6 +93,20 @@ def _read_memory(frame: _Frame, words: list[str]) -> None:
 def _read_listen(frame: _Frame, words: list[str]) -> None:
     for key, word in zip(("listen.overflows", "listen.drops"), words, strict=True):
         frame.count(key, counter(word))
+
+
+def _read_segments(frame: _Frame, words: list[str]) -> None:
+    for key, word in zip(_SEGMENTS, words, strict=True):
+        frame.count(key, counter(word))
+
+
+def _read_queued(frame: _Frame, words: list[str]) -> None:
+    key = "listen.queued"
+    frame.values[key] = _bounded(frame.values.get(key, 0.0) + counter(words[1]))
+
+
+def _read_killed(frame: _Frame, words: list[str]) -> None:
+    frame.count("memory.oom_kills", counter(words[0]))
 
 
 def _read_network(frame: _Frame, words: list[str]) -> None:
@@ -159,6 +177,9 @@ _READERS: Mapping[str, Callable[[_Frame, list[str]], None]] = {
     "psi": _read_psi,
     "mem": _read_memory,
     "listen": _read_listen,
+    "segments": _read_segments,
+    "queued": _read_queued,
+    "killed": _read_killed,
     "net": _read_network,
     "disk": _read_disk,
     "stat": _read_stat,
@@ -317,7 +338,7 @@ def _memory(frame: _Frame) -> dict[str, float]:
     known = frame.memory
     return {
         key: max(0.0, sum(sign * known[name] for name, sign in _MEMORY[key].items()))
-        for key in (_MEMORY if frame.cpu else ("memory.available",))
+        for key in (_MEMORY if frame.cpu else ("memory.available", "memory.total"))
         if all(name in known for name in _MEMORY[key])
     }
 
@@ -341,6 +362,9 @@ def _rates(frame: _Frame, last: _Frame) -> dict[str, float]:
         rate = gained / (frame.up - last.up)
         so_far = rates.get(key, 0.0)
         rates[key] = max(so_far, rate) if key == "disk.busy" else so_far + rate
+    out, again = (rates.pop(key, 0.0) for key in _SEGMENTS)
+    if out:
+        rates["network.retransmitted"] = 100.0 * again / out
     return {
         key: min(rate, 100.0) if key in _SHARES else rate
         for key, rate in rates.items()

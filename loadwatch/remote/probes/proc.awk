@@ -10,7 +10,7 @@
 # never computed with: the integers of some awks end at 2^31.
 
 BEGIN {
-  remember("some full MemFree: MemAvailable: Buffers: Cached: SReclaimable: SwapTotal: SwapFree:");
+  remember("some full MemTotal: MemFree: MemAvailable: Buffers: Cached: SReclaimable: SwapTotal: SwapFree:");
   remember("cpu intr ctxt procs_running procs_blocked pgpgin pgpgout pswpin pswpout");
   remember("nr_periods nr_throttled");
   v1 = (getline line < (C "/cgroup.controllers")) < 0;
@@ -56,7 +56,11 @@ function report() {
   pick("psi memory", P "/pressure/memory");
   pick("psi io", P "/pressure/io");
   pick("mem", P "/meminfo");
-  listeners();
+  pair("listen", P "/net/netstat", "TcpExt:", "ListenOverflows", "ListenDrops");
+  pair("segments", P "/net/snmp", "Tcp:", "OutSegs", "RetransSegs");
+  queued(P "/net/tcp");
+  queued(P "/net/tcp6");
+  killed();
   network();
   disks();
   limits();
@@ -92,25 +96,45 @@ function first(file,   line) {
   return line;
 }
 
-# The counters of connections that found a full listen queue; the file names them in one line and
-# counts them in the next.
-function listeners(   line, field, i, count, file) {
-  file = P "/net/netstat";
+# Two counters of a group, which the file names in one line and counts in the next.
+function pair(tag, file, group, one, other,   line, field, i, count) {
   while ((getline line < file) > 0) {
-    if (index(line, "TcpExt:") - 1) continue;
-    if (overflows == 0) {
+    if (index(line, group) - 1) continue;
+    if (place[tag] == 0) {
       count = split(line, field, " ");
       for (i = 1; i <= count; i++) {
-        if (field[i] == "ListenOverflows") overflows = i;
-        if (field[i] == "ListenDrops") drops = i;
+        if (field[i] == one) place[tag] = i;
+        if (field[i] == other) second[tag] = i;
       }
     }
-    if ((getline line < file) > 0 && overflows && drops) {
+    if ((getline line < file) > 0 && place[tag] && second[tag]) {
       split(line, field, " ");
-      print "listen " field[overflows] " " field[drops];
+      print tag " " field[place[tag]] " " field[second[tag]];
     }
   }
   close(file);
+}
+
+# Connections that wait in listen queues. Sockets that listen (0A) come first in these files.
+function queued(file,   line, field, part, i, sum, rows, rest) {
+  while ((getline line < file) > 0) {
+    split(line, field, " ");
+    if (rows++ == 0) continue;
+    if (field[4] "" == "0A" "") {
+      split(field[5], part, ":");
+      rest = 0;
+      for (i = 1; i <= length(part[2]); i++) rest = rest * 16 + index("123456789ABCDEF", substr(part[2], i, 1));
+      sum += rest;
+    } else break;
+  }
+  close(file);
+  if (rows) print "queued " file " " (sum + 0);
+}
+
+# How many processes the kernel has ended for want of memory.
+function killed(   line) {
+  while ((getline line < (P "/vmstat")) > 0) if (index(line, "oom_kill ") == 1) print "killed " substr(line, 10);
+  close(P "/vmstat");
 }
 
 # Whether a disk or an interface has hardware behind it, real or virtual. Partitions, loops, bridges
