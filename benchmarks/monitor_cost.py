@@ -96,8 +96,8 @@ def measure(server: Sshd, host: Host, seconds: float) -> tuple[str, ...]:
         if isinstance(item, Reading):
             readings.append(item)
 
-    def link_to(host: Host, secret: str | None) -> Link:
-        return Counted(connect(host, secret), payload)
+    def link_to(host: Host, answers: Answers, note: Note) -> Link:
+        return Counted(connect(host, answers, note), payload)
 
     monitor = HostMonitor(host, sink, link_to=link_to)
     monitor.start()

@@ -207,7 +207,14 @@ def given_options(**given: object) -> argparse.Namespace:
 
 
 def test_options_override_the_plan() -> None:
-    plan = decode(TARGET + HOME + "rate = 30\n" + HOME.replace("home", "wall") + "rate = 10\n")
+    rest = '[thresholds]\n"load.response.p99" = "< 1s"\n[ui]\npanes = ["cpu"]\n[verdict]\nst'
+    plan = decode(
+        TARGET
+        + HOME
+        + "rate = 30\n"
+        + HOME.replace("home", "wall")
+        + f"rate = 10\n{rest}olen = 0.5"
+    )
     applied = options.apply(
         plan,
         given_options(rate="8", seed=7, timeout=2.0, insecure=True, header=["X-A: b"],
@@ -217,6 +224,10 @@ def test_options_override_the_plan() -> None:
     assert [scenario.rate for scenario in applied.scenarios] == [6.0, 2.0]
     assert [scenario.headers for scenario in applied.scenarios] == [{"X-A": "b"}] * 2
     assert (applied.target.timeout, applied.target.verify, applied.load.seed) == (2.0, False, 7)
+    assert (applied.ui, applied.verdict, applied.thresholds) == (
+        plan.ui, plan.verdict, plan.thresholds,
+    )  # fmt: skip
+    assert applied.ui.panes == ("cpu",)
     (host,) = applied.hosts
     assert (host.name, host.interval) == ("web", 2.0)
     assert host.groups == (

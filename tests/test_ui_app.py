@@ -194,6 +194,14 @@ async def test_a_click_chooses_a_scenario(size: tuple[int, int]) -> None:
         assert "▶ 2 wall" in on.text
 
 
+async def test_a_click_beside_the_scenarios_chooses_none(size: tuple[int, int]) -> None:
+    async with screen(size, status=replace(RUNNING, rates={"home": 30.0})) as on:
+        at = next(n for n, line in enumerate(on.text.splitlines()) if "1 home" in line)
+        await on.pilot.click(offset=(size[0] - 2, at))
+        await on.pilot.pause()
+        assert "▶ 1 home" in on.text
+
+
 async def test_a_rate_is_on_its_way_until_its_step_begins() -> None:
     async with screen(status=replace(RUNNING, rates=STORY[-1].rates)) as on:
         assert "→" not in on.line(" home ")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadwatch.core.metric import Unit
 from loadwatch.ui import chart
-from loadwatch.ui.canvas import Row
+from loadwatch.ui.canvas import Row, crop
 from loadwatch.ui.chart import GUTTER, Boundary, Frame, Series
 from loadwatch.ui.columns import stack
 from tests.ui_fakes import text_of
@@ -255,3 +255,19 @@ def test_any_size_can_be_drawn(width: int, height: int) -> None:
     ):
         assert len(rows) == height
         assert {len(line) for line in text_of(rows)} == {max(width, GUTTER + 1)}
+
+
+@pytest.mark.parametrize(
+    ("runs", "width", "shown"),
+    [
+        ([("abc", ""), ("def", "")], 3, "ab…"),
+        ([("abc", ""), ("def", "")], 4, "abc…"),
+        ([("abc", ""), ("def", "")], 6, "abcdef"),
+        ([("abcdef", "")], 3, "ab…"),
+        ([("abc", ""), ("", "x")], 3, "abc"),
+        ([], 3, ""),
+        ([("abc", "")], 0, ""),
+    ],
+)
+def test_what_is_cut_says_so(runs: Row, width: int, shown: str) -> None:
+    assert "".join(text for text, _ in crop(runs, width)) == shown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadwatch.core.metric import Unit
 from loadwatch.ui import scale
-from loadwatch.ui.scale import Span
+from loadwatch.ui.scale import TRACE, Span
 
 NAN = math.nan
 
@@ -157,3 +157,20 @@ def test_time_labels_keep_apart(end: int, seconds: int, columns: int) -> None:
     places = [column for column, _ in ticks]
     assert all(late - early >= 10 for early, late in pairwise(places))
     assert all(0 <= column < columns for column in places)
+
+
+def test_stacked_columns_are_heights_that_there_were() -> None:
+    good, bad = [100.0, 0.0] * 30, [0.0, 100.0] * 30
+    good[31], bad[31] = 20.0, 70.0
+    for columns in (6, 7, 30):
+        up, down = scale.stacked([good, bad], Span(60, 60, columns))
+        heights = [a + b for a, b in zip(up, down, strict=True)]
+        assert max(heights) == pytest.approx(100)
+        assert all(a > 0 and b > 0 for a, b in zip(up, down, strict=True))  # both are seen
+    up, down = scale.stacked([[60.0, 10.0], [0.0, 0.0]], Span(2, 2, 1))
+    assert (up, down) == ([60.0], [0.0])
+    up, down = scale.stacked([[60.0, 10.0], [0.0, 5.0]], Span(2, 2, 1))
+    assert (up, down) == ([60.0], [TRACE])
+    (up, down) = scale.stacked([[math.nan] * 4, [math.nan] * 4], Span(4, 4, 2))
+    assert all(value != value for value in (*up, *down))
+    assert scale.stacked([good], Span(60, 60, 6)) == [scale.bars(good, Span(60, 60, 6))]

@@ -59,10 +59,12 @@ def crop(row: Row, width: int) -> Row:
     """`row` in at most `width` cells, with `…` where it is cut."""
     kept: Row = []
     room = width
+    if length(row) <= width:
+        return [*row]
     for text, role in row:
-        kept.append((text if cell_len(text) <= room else fit(text, room), role))
+        kept.append((text if cell_len(text) < room else fit(f"{text} ", room), role))
         room -= cell_len(text)
-        if room < 0:
+        if room <= 0:
             break
     return kept
 

@@ -131,8 +131,12 @@ def columns(
     middle; else the rows below it are as few as their columns need.
     """
     span = frame.span()
-    rising = [(one.role, scale.bars(one.values, span)) for one in up]
-    hanging = [(one.role, scale.bars(one.values, span)) for one in down]
+    rising, hanging = (
+        list(
+            zip([s.role for s in part], scale.stacked([s.values for s in part], span), strict=True)
+        )
+        for part in (up, down)
+    )
     tops = [_total(layers) for layers in (rising, hanging)]
     below = frame.rows // 2 if mirrored else _rows_below(frame.rows, *tops)
     above = below if mirrored and below else frame.rows - below

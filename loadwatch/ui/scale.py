@@ -1,8 +1,8 @@
 """From seconds and values to columns and rows: what stands between a history and a drawing.
 
-Data is reduced to the columns of a chart before anything is drawn: the maximum of each column, so
-that a spike of one second survives at any width. A column covers a fixed stretch of the run: the
-picture moves as time passes, but does not shimmer.
+Data is reduced to the columns of a chart before anything is drawn: the maximum of each column (of
+what is stacked, its highest second), so that a spike of one second survives at any width. A column
+covers a fixed stretch of the run: the picture moves as time passes, but does not shimmer.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 1
 
 IDLE_ZEROS = re.compile(r"(?<=\.\d)0+(?!\d)|\.0+(?!\d)|(?<=\.\d\d)0+(?!\d)")
 """Zeros at the end of a fraction."""
+
+TRACE = 1e-9
+"""A value that is drawn, as little as there can be, and adds nothing."""
 
 USUAL_GAPS = 64
 """How many distances between readings tell the usual one."""
@@ -99,6 +102,29 @@ def bars(values: Sequence[float], span: Span, max_gap: int | None = None) -> lis
             for at in range(column, following[0]):
                 found[at] = value
     return found
+
+
+def stacked(layers: Sequence[Sequence[float]], span: Span) -> list[list[float]]:
+    """The columns of values that are stacked, per layer: of each column the highest second.
+
+    The maxima of each layer added up would be a height that never was. A layer that is above zero
+    only in another second of the column keeps a `TRACE` of it. Layers are of one length.
+    """
+    found = [bars(values, span) for values in layers]
+    if len(layers) < 2 or span.columns >= span.seconds:
+        return found
+    for parts in zip(*(span.cut(values) for values in layers), strict=True):
+        column = parts[0][0]
+        seconds = zip(*(stretch for _, _, stretch in parts), strict=True)
+        highest = max(seconds, key=_height, default=())
+        for layer, value in zip(found, highest, strict=False):
+            if value == value:
+                layer[column] = value or (TRACE if layer[column] > 0 else 0.0)
+    return found
+
+
+def _height(parts: Sequence[float]) -> float:
+    return sum(part for part in parts if part == part)
 
 
 def stairs(line: Sequence[Point]) -> list[Point]:

@@ -57,7 +57,9 @@ class CpuPane(HostPane):
         limit = float("inf") if count is None else count
         up = [
             Series("fourth", [min(value, limit) if value == value else value for value in queue]),
-            Series("bad", [value - limit if value > limit else 0 for value in queue]),
+            Series(
+                "bad", [max(value - limit, 0.0) if value == value else value for value in queue]
+            ),
         ]
         frame = view.frame(width, height + 1)
         return chart.columns(frame, Unit.COUNT, up, floor=2 * (count or 1))[:height]

@@ -186,8 +186,9 @@ class Dashboard(Screen[None]):
         self.notify("a closed loop has no rate to turn", severity="warning")
 
     def on_scenario_chosen(self, message: ScenarioChosen) -> None:
-        """By the mouse."""
-        self.action_choose(message.number)
+        """By the mouse, which may also hit where no scenario is."""
+        if message.number <= len(self._controls.status.rates):
+            self.action_choose(message.number)
 
     def action_choose(self, number: int) -> None:
         """The scenario that the rate keys turn."""
