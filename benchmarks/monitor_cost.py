@@ -23,8 +23,9 @@ from benchmarks.peers import table
 from loadwatch.core.plan import Host, Seconds
 from loadwatch.core.reading import HostNote, HostStatus, Reading
 from loadwatch.remote import HostMonitor
+from loadwatch.remote.answers import Answers
 from loadwatch.remote.link import Link, Stream
-from loadwatch.remote.monitor import connect
+from loadwatch.remote.monitor import Note, connect
 from tests.sshd import Sshd
 
 CROWD = """

@@ -50,7 +50,7 @@ def test_first_contact_and_passphrase_before_a_run(sshd: Sshd, tmp_path: Path) -
     assert PASSPHRASE not in said and "wrong" not in said
     assert PASSPHRASE.encode() not in (tmp_path / "session").read_bytes()
     assert "is now in" in said  # an event of the run
-    assert "host web: live (top, vmstat)" in said
+    assert "host web: live (top, vmstat, proc)" in said
     assert len(sshd.known_hosts.read_text().splitlines()) == 1
 
 
