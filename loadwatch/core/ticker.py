@@ -7,6 +7,7 @@ worker has delivered it, or after a bounded wait.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 
 from loadwatch.core.bucket import Bucket, ScenarioBucket, add
@@ -48,7 +49,7 @@ class Ticker:
         self._readings: dict[int, list[Reading]] = {}
         self._late: dict[int, list[Reading]] = {}
         self._events: list[Event] = []
-        self._step = 1
+        self._begins = [0]
         self._mark = ""
         self._rates: Mapping[str, float] = {}
         self._ramp: Turn | None = None
@@ -121,12 +122,12 @@ class Ticker:
             values.update(self._generator)
             values.update(self._assess(values))
         late = self._put_late()
-        processes = self._put_readings(self._readings.pop(second, []), values)
+        processes = self._put_readings(second, self._readings.pop(second, []), values)
         events, self._events = tuple(self._events), []
         return Tick(
             second=second,
             time=self.start + second,
-            step=self._step,
+            step=self._step_of(second),
             mark=self._mark,
             rates=self._rates,
             values=values,
@@ -155,7 +156,11 @@ class Ticker:
                 rates = turn.rates(second + 0.5)
         self._rates, self._mark = rates, mark
         if changed and second:
-            self._step += 1
+            self._begins.append(second)
+
+    def _step_of(self, second: int) -> int:
+        """The step, from 1 on, that a second which is closed or being closed belongs to."""
+        return bisect_right(self._begins, second)
 
     def _fold(self, buckets: list[Bucket]) -> tuple[ScenarioBucket, list[ScenarioBucket] | None]:
         total = ScenarioBucket()
@@ -183,12 +188,12 @@ class Ticker:
         late: list[Late] = []
         for second in sorted(self._late)[:LATE_SECONDS]:
             values: dict[str, float] = {}
-            processes = self._put_readings(self._late.pop(second), values)
+            processes = self._put_readings(second, self._late.pop(second), values)
             late.append(Late(second, values, processes))
         return tuple(late)
 
     def _put_readings(
-        self, readings: list[Reading], values: dict[str, float]
+        self, second: int, readings: list[Reading], values: dict[str, float]
     ) -> tuple[HostProcess, ...]:
         frames: dict[str, Reading] = {}
         for reading in readings:
@@ -197,17 +202,19 @@ class Ticker:
                 frames[reading.host] = reading
         rows: list[HostProcess] = []
         for host, frame in frames.items():
-            rows += self._group(host, frame, values)
+            rows += self._group(host, frame, self._step_of(second), values)
         for reading in readings:
             for tally in self._groups.get(reading.host, ()):
                 _put_host(reading.host, tally.limits(reading.limits), values)
         return tuple(rows)
 
-    def _group(self, host: str, frame: Reading, values: dict[str, float]) -> list[HostProcess]:
+    def _group(
+        self, host: str, frame: Reading, step: int, values: dict[str, float]
+    ) -> list[HostProcess]:
         processes = frame.processes or ()
         tallies = self._groups.get(host, [])
         for tally in tallies:
-            _put_host(host, tally.observe(processes, self._step), values)
+            _put_host(host, tally.observe(processes, step), values)
         rows = [
             HostProcess(host, process, tuple(t.name for t in tallies if t.matches(process)))
             for process in processes

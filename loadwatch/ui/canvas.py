@@ -56,16 +56,16 @@ def length(row: Sequence[Run]) -> int:
 
 
 def crop(row: Row, width: int) -> Row:
-    """`row` in at most `width` cells, with `…` where it is cut."""
+    """`row` in at most `width` cells, with `…` where more than blanks is cut."""
+    is_cut = cell_len("".join(text for text, _ in row).rstrip()) > width
     kept: Row = []
-    room = width
-    if length(row) <= width:
-        return [*row]
+    room = max(width - is_cut, 0)
     for text, role in row:
-        kept.append((text if cell_len(text) < room else fit(f"{text} ", room), role))
-        room -= cell_len(text)
-        if room <= 0:
-            break
+        shown = text if cell_len(text) <= room else set_cell_size(text, room)
+        room -= cell_len(shown)
+        if is_cut and shown != text:
+            return [*kept, (shown + "…" * min(width, 1), role)]
+        kept.append((shown, role))
     return kept
 
 
