@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TextIO
 
 from loadwatch.analysis.result import format_time
+from loadwatch.analysis.verdict import judged
 from loadwatch.core.history import History
 from loadwatch.core.metric import Unit, format_clock, format_value
 from loadwatch.core.summary import Summary
@@ -112,8 +113,8 @@ def _load_parts(values: Mapping[str, float]) -> list[str]:
     return parts
 
 
-def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str:
-    """A result (`run --json`) for people: totals, steps, the verdict on `judged`, the session."""
+def summary(result: Mapping[str, Any], history: History) -> str:
+    """A result (`run --json`) for people: totals, steps, the verdict, the session."""
     times = result["response_ms"]
     lines = [
         f"{result['completed']} of {result['offered']} requests completed in"
@@ -132,7 +133,8 @@ def summary(result: Mapping[str, Any], history: History, judged: Summary) -> str
     evidence = verdict["evidence"]
     if evidence:
         also += f": {evidence if isinstance(evidence, str) else '; '.join(evidence)}"
-    step = f" on step {judged.step}" if len(history.steps) > 1 and judged.step else ""
+    told = judged(history.steps, history.total)
+    step = f" on step {told.step}" if len(history.steps) > 1 and told.step else ""
     lines.append(f"verdict{step}: {verdict['name']}{also}")
     if verdict["advice"]:
         lines.append(f"  {verdict['advice']}")

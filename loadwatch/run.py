@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
-from loadwatch.analysis.evidence import JUDGED_SECONDS
 from loadwatch.analysis.result import result
 from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
@@ -29,7 +28,6 @@ from loadwatch.core.history import History
 from loadwatch.core.plan import HIGHEST_RATE, Group, Plan
 from loadwatch.core.ramp import Turn, first_turn, steady
 from loadwatch.core.reading import Reading
-from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
@@ -382,18 +380,11 @@ class Run:
         told = {} if self._closed and self._firing else rates
         self._ticker.rates(turn.at - self._origin, told, over)
 
-    @property
-    def judged(self) -> Summary:
-        """What the verdict is on: the last step that is long enough to tell, else all."""
-        steps = [s for s in self.history.steps if len(s.open_requests) >= JUDGED_SECONDS]
-        return steps[-1] if steps else self.history.total
-
     def result(self) -> dict[str, Any]:
         """The run so far as the object that `run --json` prints."""
         duration = self.elapsed if self.duration is None else self.duration
         return result(
             self.history.total,
-            judged=self.judged,
             steps=self.history.steps,
             signs=self.plan.verdict,
             duration=min(duration, self.elapsed),

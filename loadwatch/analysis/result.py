@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadwatch.analysis.thresholds import Outcome
-from loadwatch.analysis.verdict import judge
+from loadwatch.analysis.verdict import judge, judged
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import SIGNS, Signs
@@ -28,7 +28,6 @@ def result(
     reasons: Sequence[str],
     closed: bool,
     session: str,
-    judged: Summary | None = None,
     steps: Sequence[Summary] = (),
     signs: Signs = SIGNS,
     warnings: Sequence[str] = (),
@@ -38,11 +37,12 @@ def result(
 
     `duration` is the time of firing in seconds, `reasons` why the generator was the limit (empty:
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
-    send lag; `session` is the recording's path; `judged` the stretch that the verdict is on, if not
-    on all, held against the easiest of `steps` by the plan's `signs`; `warnings` what looks
-    suspicious about the generator, though it kept up; `outcomes` what became of the thresholds.
+    send lag; `session` is the recording's path; the verdict is on one of `steps`, where there
+    are any, by the plan's `signs`; `warnings` what looks suspicious about the generator, though it
+    kept up; `outcomes` what became of the thresholds.
     """
-    verdict = judge(judged or summary, reasons, [host.host for host in hosts], steps, signs)
+    names = [host.host for host in hosts]
+    verdict = judge(judged(steps, summary), reasons, names, steps, signs)
     return {
         **_numbers(summary, "load", None, duration, closed),
         "generator": {

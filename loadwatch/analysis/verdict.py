@@ -64,6 +64,12 @@ def judge(
     return Verdict(first.name, tuple(r.name for r, _ in others), evidence, first.advice(stretch))
 
 
+def judged(steps: Sequence[Summary], total: Summary) -> Summary:
+    """What the verdict on a run is on: the last step that is long enough to tell, else all."""
+    long = [step for step in steps if len(step.open_requests) >= JUDGED_SECONDS]
+    return long[-1] if long else total
+
+
 def _baseline(steps: Sequence[Summary], summary: Summary) -> Summary | None:
     """Of `steps`, the one at the lowest rate, if it is easy beside `summary` and was answered."""
     easier = [

@@ -41,11 +41,7 @@ def print_result(run: Run, as_json: bool) -> None:
     result = run.result()
     if run.status.problem:
         print(f"loadwatch: {run.status.problem}", file=sys.stderr)
-    say(
-        json.dumps(result, ensure_ascii=False)
-        if as_json
-        else summary(result, run.history, run.judged)
-    )
+    say(json.dumps(result, ensure_ascii=False) if as_json else summary(result, run.history))
 
 
 def exit_code(run: Run, interrupted: bool, outcomes: Sequence[Outcome] = ()) -> int:
