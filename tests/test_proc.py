@@ -242,6 +242,9 @@ def test_rates_and_shares_between_two_frames(path: str, root: Root) -> None:
     root.write("proc/net/snmp", SNMP.format(3_000_000_000, 10))
     root.write("proc/vmstat", "pswpin 7\noom_kill 1\noom_kill_other 5\n")
     root.write("proc/net/tcp", SOCKETS)
+    root.write("sys/class/net/eth0/speed", "1000\n")
+    root.write("sys/class/net/eth1/speed", "-1\n")
+    root.write("sys/class/net/docker0/speed", "10000\n")
     root.write("proc/net/tcp6", SOCKETS.splitlines()[0] + "\n")
     with running(line_for(root), path) as frame:
         first = frame()
@@ -270,6 +273,7 @@ def test_rates_and_shares_between_two_frames(path: str, root: Root) -> None:
         "listen.drops": 0,
         "network.in": 1536,  # eth0 and eth1, not what goes through docker0 as well
         "network.out": 512,
+        "network.speed": 125_000_000,  # eth0's: eth1 has no link, docker0 no hardware
         "disk.busy": 80,  # sdb's; loops and partitions would count it twice
     }
 

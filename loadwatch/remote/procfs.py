@@ -116,6 +116,12 @@ def _read_network(frame: _Frame, words: list[str]) -> None:
         frame.count("network.out", counter(out), name)
 
 
+def _read_speed(frame: _Frame, words: list[str]) -> None:
+    key, bytes_per_megabit = "network.speed", 1e6 / 8
+    so_far = frame.values.get(key, 0.0)
+    frame.values[key] = _bounded(so_far + bytes_per_megabit * counter(words[0]))
+
+
 def _read_disk(frame: _Frame, words: list[str]) -> None:
     frame.count("disk.busy", counter(words[1]) / 10, words[0])  # milliseconds of a second
 
@@ -181,6 +187,7 @@ _READERS: Mapping[str, Callable[[_Frame, list[str]], None]] = {
     "queued": _read_queued,
     "killed": _read_killed,
     "net": _read_network,
+    "speed": _read_speed,
     "disk": _read_disk,
     "stat": _read_stat,
     "vm": _read_vm,

@@ -72,8 +72,9 @@ function report() {
   print "end";
 }
 
-# What changes rarely: the CPUs that are online, and which control groups have a limit.
+# What changes rarely: the CPUs that are online, the speeds of links, and which control groups have a limit.
 function survey(   line) {
+  delete speeds;
   cpus = 0;
   while ((getline line < (P "/stat")) > 0) if (line ~ /^cpu[0-9]/) cpus++;
   close(P "/stat");
@@ -156,8 +157,15 @@ function network(   line, field, real) {
     real = hardware(S "/class/net/" field[1]);
     if (real) wired = 1;
     if (real == wired + 0) print "net " real " " field[1] " " field[2] " " field[10];
+    if (real && speed(field[1]) > 0) print "speed " speed(field[1]);
   }
   close(P "/net/dev");
+}
+
+# Megabits per second of an interface; not above zero where it has no such thing, as a virtual one.
+function speed(name) {
+  if ((name in speeds) == 0) speeds[name] = first(S "/class/net/" name "/speed");
+  return speeds[name] + 0;
 }
 
 # Milliseconds for which each disk had something to do.

@@ -37,6 +37,7 @@ METRICS = (
     Metric("network.retransmitted", Unit.PERCENT, "Segments sent again", "gauge", "lower"),
     Metric("network.in", Unit.BYTES_PER_SECOND, "Network in", "rate"),
     Metric("network.out", Unit.BYTES_PER_SECOND, "Network out", "rate"),
+    Metric("network.speed", Unit.BYTES_PER_SECOND, "Speed of the network's links"),
     Metric("disk.busy", Unit.PERCENT, "Busiest disk", "gauge", "lower"),
     Metric("group.*.cgroup.memory.used", Unit.BYTES, "Memory and page cache of the control group"),
     Metric("group.*.cgroup.memory.limit", Unit.BYTES, "Memory limit of the control group"),
