@@ -80,6 +80,14 @@ def children(parent: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """The arguments of a process; empty if it is gone meanwhile, as what a probe starts soon is."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _name(pid: int) -> str:
     try:
         return (Path("/proc") / str(pid) / "comm").read_text()

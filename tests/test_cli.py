@@ -21,6 +21,7 @@ import pandas
 import pytest
 
 from loadwatch.session import open_session
+from tests.sshd import command_line
 
 
 class _Site(BaseHTTPRequestHandler):
@@ -356,9 +357,8 @@ def test_secrets_reach_the_server_and_nothing_else(site: str, tmp_path: Path) ->
         env={**os.environ, "LW_TEST_SECRET": "CANARY-COOKIE"},
     )  # fmt: skip
     time.sleep(1.5)
-    arguments = b"".join(
-        Path(f"/proc/{pid}/cmdline").read_bytes() for pid in [process.pid, *children(process.pid)]
-    )
+    arguments = b"".join(map(command_line, [process.pid, *children(process.pid)]))
+    assert arguments
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "/ sessionid=CANARY-COOKIE" in _Site.seen

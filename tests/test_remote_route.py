@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -23,6 +22,7 @@ from tests.sshd import (
     Sshd,
     Start,
     children,
+    command_line,
     eventually,
     keygen,
     log_in,
@@ -169,14 +169,7 @@ def relay(sshd: Sshd) -> str:
 
 def relays() -> list[int]:
     """The commands that run for us."""
-    return [pid for pid in children(os.getpid()) if b"relay.py" in _cmdline(pid)]
-
-
-def _cmdline(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in children(os.getpid()) if b"relay.py" in command_line(pid)]
 
 
 def test_a_server_behind_a_command_is_watched(sshd: Sshd, relay: str) -> None:

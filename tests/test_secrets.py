@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
+from tests.sshd import command_line
 from tests.test_cli import children
 
 CANARIES = {
@@ -96,7 +97,7 @@ def test_no_secret_is_left_anywhere(tmp_path: Path) -> None:
             lines.append(line)
             if "0:00  offered" in line:
                 for pid in (process.pid, *children(process.pid)):
-                    said += Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+                    said += command_line(pid).decode()
         assert process.stdout is not None
         text = said + "".join(lines) + process.stdout.read()
         process.stdout.close()
