@@ -44,8 +44,8 @@ os.killpg(0, 9)
 """
 
 SETTINGS = {
-    "top and vmstat every 1 s": Host("web", "web"),
-    "top every 3 s, vmstat every 1 s": Host("web", "web", top_interval=Seconds(3)),
+    "all every 1 s": Host("web", "web"),
+    "top every 3 s, the others every 1 s": Host("web", "web", top_interval=Seconds(3)),
     "every 1 s, with a spool": Host("web", "web", spool=True),
 }
 
