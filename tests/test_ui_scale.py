@@ -167,6 +167,8 @@ def test_stacked_columns_are_heights_that_there_were() -> None:
         heights = [a + b for a, b in zip(up, down, strict=True)]
         assert max(heights) == pytest.approx(100)
         assert all(a > 0 and b > 0 for a, b in zip(up, down, strict=True))  # both are seen
+    # Neither the first second, nor the one in which a layer is highest: the one in which all are.
+    assert scale.stacked([[10.0, 60.0, 50.0], [5.0, 10.0, 50.0]], Span(3, 3, 1)) == [[50.0]] * 2
     up, down = scale.stacked([[60.0, 10.0], [0.0, 0.0]], Span(2, 2, 1))
     assert (up, down) == ([60.0], [0.0])
     up, down = scale.stacked([[60.0, 10.0], [0.0, 5.0]], Span(2, 2, 1))
