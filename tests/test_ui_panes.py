@@ -12,6 +12,7 @@ from loadwatch.core.histogram import index_of
 from loadwatch.core.plan import Plan, Target
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.tick import Event, Tick
+from loadwatch.ui.chart import GUTTER
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.cpu import CpuPane
@@ -291,3 +292,11 @@ def test_the_event_log_has_the_newest_first() -> None:
     ]  # fmt: skip
     assert title(EventsPane(), of(ticks)) == "3 so far"
     assert title(EventsPane(), of(ticks).through(Window(60, end=1))) == "1 so far"
+
+
+def test_where_the_run_queue_is_unknown_nothing_is_drawn() -> None:
+    known = {"host.web.procs.r": 1.0, "host.web.cpu.count": 2.0, "host.web.cpu.us": 5.0}
+    ticks = [tick(at, known if not 20 <= at < 50 else {}) for at in range(60)]
+    ground = picture(CpuPane(), seen_after(ticks))[3][GUTTER:]
+    assert ground.strip().count(" ") > 10
+    assert not set(ground) & set("▁─")  # neither is it zero
