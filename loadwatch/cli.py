@@ -21,6 +21,7 @@ from loadwatch.verbs import (
     demo,
     export,
     import_,
+    limit,
     metrics,
     replay,
     report,
@@ -32,7 +33,8 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics, verdicts,
+    demo, watch, run, limit, check, sessions, replay, export, import_, compare, report, metrics,
+    verdicts,
     completion,
 )  # fmt: skip
 """In the order of `--help`."""

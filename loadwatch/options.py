@@ -56,10 +56,11 @@ def apply(plan: Plan, options: Any) -> Plan:
         hosts = (*hosts, host_for(address, [host.name for host in hosts]))
     hosts = tuple(watched(host, options) for host in hosts)
     stages = () if options.duration is not None else plan.stages
-    return check(
-        Plan(target, replace(plan.load, **load), scenarios, hosts, stages, plan.thresholds),
-        "command line",
-    )
+    changed = replace(
+        plan, target=target, load=replace(plan.load, **load), scenarios=scenarios, hosts=hosts,
+        stages=stages,
+    )  # fmt: skip
+    return check(changed, "command line")
 
 
 def scaled(scenarios: tuple[Scenario, ...], rate: float) -> tuple[Scenario, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loadwatch.analysis.thresholds import Outcome
@@ -33,6 +33,7 @@ def result(
     signs: Signs = SIGNS,
     warnings: Sequence[str] = (),
     outcomes: Sequence[Outcome] = (),
+    limits: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What a run came to, as JSON-ready data.
 
@@ -40,7 +41,8 @@ def result(
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
     send lag; `session` is the recording's path; `judged` the stretch that the verdict is on, if not
     on all, held against the easiest of `steps` by the plan's `signs`; `warnings` what looks
-    suspicious about the generator, though it kept up; `outcomes` what became of the thresholds.
+    suspicious about the generator, though it kept up; `outcomes` what became of the thresholds;
+    `limits` the searches for the limit in it.
     """
     verdict = judge(judged or summary, reasons, [host.host for host in hosts], steps, signs)
     return {
@@ -58,12 +60,7 @@ def result(
             name: _numbers(summary, f"scenario.{name}", name, duration, closed)
             for name in _scenarios(summary)
         },
-        "verdict": {
-            "name": verdict.name,
-            "also": list(verdict.also),
-            "evidence": list(verdict.evidence),
-            "advice": verdict.advice,
-        },
+        "verdict": verdict.as_json(),
         "thresholds": [
             {
                 "key": outcome.key,
@@ -74,6 +71,7 @@ def result(
             }
             for outcome in outcomes
         ],
+        "limits": list(limits),
         "session": session,
     }
 
