@@ -240,11 +240,13 @@ class Search:
         if hopeless:
             return "FAIL", hopeless
         proven = confirms and self.goal.pace.proven
-        self._median = total.histogram("response").percentile(0.5) or 0.0
-        return judge_trial(total, self.goal.slo, self._rules, proven)
+        found = judge_trial(total, self.goal.slo, self._rules, proven)
+        if found[0] == "PASS":
+            self._median = total.histogram("response").percentile(0.5) or 0.0
+        return found
 
     def _warm_up(self) -> float:
-        """Seconds: as long as ten answers took at the rate before, where that is more."""
+        """Seconds: as long as ten answers took at the rate that passed last, if that is more."""
         return min(max(self.goal.pace.warm_up, 10 * self._median), LONGEST_WARM_UP)
 
     def _drain(self) -> _Road[None]:

@@ -99,6 +99,16 @@ def _goal(run: Run, arguments: argparse.Namespace) -> Goal:
     return replace(goal, start=start, slo=replace(goal.slo, **given))
 
 
+def _users(found: dict[str, Any]) -> list[str]:
+    """How many users the limit is, by the usual assumptions."""
+    from loadwatch.analysis.users import Habits, audience, audience_text
+
+    if found["sustained"] is None:
+        return []
+    told = audience_text(audience(found["sustained"], Habits()))
+    return [f"  {told} (loadwatch users says by which assumptions, and takes others)"]
+
+
 def _text(run: Run, found: dict[str, Any]) -> str:
     """A search for people: the pair, every trial, the verdict, the session."""
     from loadwatch.analysis.limit import limit_text, trial_text
@@ -107,6 +117,7 @@ def _text(run: Run, found: dict[str, Any]) -> str:
     assert status is not None
     return "\n".join([
         limit_text(status, found["arrival"]),
+        *_users(found),
         *(f"  {trial_text(trial)}" for trial in status.trials),
         f"verdict: {verdict['name']}: {'; '.join(verdict['evidence'])}",
         f"  {verdict['advice']}",

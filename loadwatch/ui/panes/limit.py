@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from loadwatch.analysis.limit import rate_text
+from loadwatch.analysis.users import Habits, assumptions, audience, audience_text
 from loadwatch.core.limit import RateTrial, SearchStatus
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.ui.canvas import Row, crop, fit, plain
@@ -56,7 +57,7 @@ class LimitPane(Pane):
         shown = search.trials[-max(height - 1, 0) :]
         rates = [trial.rate for trial in search.trials] + [search.rate or search.goal.start]
         rows = [_trial(trial, rates, width) for trial in shown]
-        return [*rows, _now(search, rates, width)][-height:]
+        return [*rows, _now(search, rates, width), *_users(search, width)][-height:]
 
 
 def _trial(trial: RateTrial, rates: Sequence[float], width: int) -> Row:
@@ -79,6 +80,18 @@ def _now(search: SearchStatus, rates: Sequence[float], width: int) -> Row:
         return crop([("◌ nothing is fired until all requests are done", "quiet")], width)
     left = f"{search.phase}; space stops it"
     return crop([*_rate(search.rate, rates, "first"), ("… ", "first"), (left, "quiet")], width)
+
+
+def _users(search: SearchStatus, width: int) -> list[Row]:
+    """How many users a limit is that was found, and what that rests on."""
+    low, high = search.sustained, search.fails_at
+    if not search.ended or low is None:
+        return []
+    habits = Habits()
+    served = audience_text(audience(low, habits), None if high is None else audience(high, habits))
+    lines = [f"that is {served}, if", *(f"  {line}" for line in assumptions(habits)),
+             "  (loadwatch users takes other assumptions)"]  # fmt: skip
+    return [crop([(line, "quiet")], width) for line in lines]
 
 
 def _rate(rate: float, rates: Sequence[float], role: str) -> Row:
