@@ -157,7 +157,7 @@ class VirtualRun:
             "",
             {"home": self.rate},
             values,
-            {("home", "response"): counts, ("home", "lag"): lag},
+            {("home", "response"): counts, ("home", "service"): counts, ("home", "lag"): lag},
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadwatch.analysis.search import Search
+from loadwatch.analysis.scalability import scalability, scalability_lines
+from loadwatch.analysis.search import CEILING, FOUND, Search
 from loadwatch.analysis.thresholds import Rule
 from loadwatch.analysis.verdict import Verdict, judge
 from loadwatch.core.limit import RateTrial, SearchStatus, Slo
@@ -49,7 +50,7 @@ def limit_text(status: SearchStatus, arrival: str) -> str:
     told = "sustains no rate that was tried" if low is None else f"sustains {rate_text(low)}"
     if high is not None:
         told += f", fails at {rate_text(high)}"
-    elif low is not None and status.ended:
+    elif low is not None and status.ended == CEILING:
         told += f", fails at no rate up to {rate_text(low)}"
     last = next((trial for trial in reversed(status.trials) if trial.rate == low), None)
     p95 = "" if last is None else f"p95 {format_value(last.p95, Unit.SECONDS)}, "
@@ -57,7 +58,7 @@ def limit_text(status: SearchStatus, arrival: str) -> str:
     told += (
         f" ({p95}{arrival} arrivals, {pace.name + ' ' if pace.name else ''}{pace.trial:g} s trials)"
     )
-    if status.ended not in ("", "found"):
+    if status.ended not in ("", FOUND):
         told += f": {status.ended}"
     if status.is_odd:
         told += "; a higher rate passed, so that the results are not consistent"
@@ -92,6 +93,7 @@ def as_json(
 ) -> dict[str, Any]:
     """A search as `limit --json` prints it; rates in 1/s, times in ms."""
     goal, verdict = search.goal, verdict_at(search, hosts, signs)
+    scaling = scalability(search.trials, search.seen, hosts)
     return {
         "sustained": search.sustained,
         "fails_at": search.fails_at,
@@ -124,5 +126,7 @@ def as_json(
             }
             for trial in search.trials
         ],
+        "scalability": scaling.as_json(),
+        "explained": scalability_lines(scaling),
         "verdict": verdict.as_json(),
     }

@@ -34,6 +34,10 @@ DRAINED = 2
 TURN = 2.0
 """Seconds that a change of the rate takes until a whole second has it."""
 
+FOUND = "found"
+CEILING = "the ceiling passes"
+"""Why a search is over that came to its end."""
+
 UNDECIDED: Standing = "UNDECIDED"
 
 _T = TypeVar("_T")
@@ -136,7 +140,7 @@ class Search:
             if low is None:
                 return "the first rate fails"
             if confirms and passed:
-                return "found" if self.fails_at else "the ceiling passes"
+                return FOUND if self.fails_at else CEILING
             tried += confirms
             if tried >= self.goal.pace.confirmed_rates:
                 return "not confirmed"

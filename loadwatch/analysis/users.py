@@ -1,8 +1,8 @@
 """How many users a rate is, by what a user does: pure arithmetic over assumptions that are printed.
 
 Concurrent users follow from the interactive response time law, N = X (R + Z): Little's law
-(J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9 (1961)) on the loop
-of a user's requests, each of which takes R + Z of response and think time.
+(J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9, 1961) on the
+loop of a user's requests, each of which takes R + Z of response and think time.
 """
 
 from __future__ import annotations

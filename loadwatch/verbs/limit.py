@@ -119,6 +119,7 @@ def _text(run: Run, found: dict[str, Any]) -> str:
         limit_text(status, found["arrival"]),
         *_users(found),
         *(f"  {trial_text(trial)}" for trial in status.trials),
+        *found["explained"],
         f"verdict: {verdict['name']}: {'; '.join(verdict['evidence'])}",
         f"  {verdict['advice']}",
         f"session {found['session']}",
