@@ -72,6 +72,7 @@ class Search:
         self._median = 0.0
         self._trial_ends = 0.0
         self._second = 0
+        self._begun = math.inf
         self._road = self._climb()
         self.rate = next(self._road)
 
@@ -80,6 +81,7 @@ class Search:
         if self.ended:
             return
         self._second = tick.second
+        self._begun = min(self._begun, tick.second)
         try:
             self.rate = self._road.send(tick)
         except StopIteration as end:
@@ -142,10 +144,15 @@ class Search:
             if confirms and passed:
                 return FOUND if self.fails_at else CEILING
             tried += confirms
-            if tried >= self.goal.pace.confirmed_rates:
-                return "not confirmed"
             confirms = self._is_found(low)
+            if tried >= self.goal.pace.confirmed_rates and (confirms or self._is_late):
+                return "not confirmed"
             rate = low if confirms else self._next(low)
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether another trial would take longer than there is time."""
+        return self._second - self._begun > self.goal.pace.patience
 
     def _what(self, confirms: bool) -> str:
         if confirms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +29,8 @@ class Pace:
     up to `parts` times that. The rate that was found is confirmed by `votes` trials of
     `confirmation` (or `confirmed_requests`) that pass before as many fail, and by a last one of
     `soak`; where `proven`, these must bound the share of errors from above. Where that fails, a
-    lower rate is confirmed, up to `confirmed_rates` of them.
+    lower rate is confirmed, up to `confirmed_rates` of them; after these it still closes in for so
+    long as the search has lasted less than `patience`.
     """
 
     name: str = ""
@@ -40,6 +42,7 @@ class Pace:
     confirmation: float = 60.0
     confirmed_requests: int = 400
     confirmed_rates: int = 20
+    patience: float = math.inf
     soak: float = 120.0
     proven: bool = True
 
@@ -48,7 +51,7 @@ CAREFUL = Pace()
 
 QUICK = Pace(
     name="quick", warm_up=2.0, trial=10.0, requests=0, parts=1, votes=1, confirmation=10.0,
-    confirmed_requests=0, confirmed_rates=1, soak=0.0, proven=False,
+    confirmed_requests=0, confirmed_rates=1, patience=155.0, soak=0.0, proven=False,
 )  # fmt: skip
 
 
