@@ -21,18 +21,21 @@ from loadwatch.verbs import (
     demo,
     export,
     import_,
+    limit,
     metrics,
     replay,
     report,
     run,
     sessions,
+    users,
     verdicts,
     watch,
 )
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics, verdicts,
+    demo, watch, run, limit, check, sessions, replay, export, import_, compare, report, users,
+    metrics, verdicts,
     completion,
 )  # fmt: skip
 """In the order of `--help`."""

@@ -6,11 +6,9 @@ All methods belong to the event loop that started the run.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,17 +21,18 @@ from loadwatch.analysis.windows import Watcher
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus, Trial
-from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.plan import HIGHEST_RATE, Group, Plan
-from loadwatch.core.ramp import Turn, first_turn, steady
+from loadwatch.core.limit import CAREFUL, Goal, Pace
+from loadwatch.core.plan import Group, Plan
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
 from loadwatch.recorded import meta_of
+from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
+from loadwatch.turning import Turning
 from loadwatch.watching import Watching, catalogue
 
 LEAD = 0.05
@@ -77,15 +76,14 @@ class Run:
         self._clock = clock
         self._wall = wall
         self._origin: float | None = None
-        self._firing = True
-        self._turn = first_turn(plan)
+        self._turning = Turning(plan, clock, self._fire, self._event)
         self._closed = plan.load.connections is not None
         self._problem = ""
         self._unrecorded = ""
         self._deaths: list[str] = []
         self._trials: tuple[Trial, ...] = ()
         self._health = Health(plan, workers_of(plan), Limits.here())
-        self._ticker = Ticker(self._turn.after, plan.hosts, self._health.live)
+        self._ticker = Ticker(self._turning.rates, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
         self._hosts = Watching(plan.hosts, self._observed, self._event)
         self._session = session
@@ -100,7 +98,12 @@ class Run:
             session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
-        self.bus.subscribe(Sizes(self._turn.after, partial(self._event, "answer")).add)
+        self._searching = Searching(
+            plan, self.thresholds.rules, self._health.reasons,
+            turn=self._turning.set, tell=self._event, on_end=self._searched,
+        )  # fmt: skip
+        self.bus.subscribe(self._searching.add)
+        self.bus.subscribe(Sizes(self._turning.rates, partial(self._event, "answer")).add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
@@ -119,15 +122,14 @@ class Run:
         self._origin = self._clock() + LEAD
         self._ticker.start = self._wall() + LEAD
         self._fleet.begin(self._origin)
-        self._turn = replace(self._turn, at=self._origin)
-        self._begin_rates()
+        self._turning.begin(self._origin)
         self._event("start", f"firing at {self.plan.target.url}")
         for warning in self._health.foreseen():
             self._event("generator", warning)
         if self.duration is not None:
             self._fleet.finish(self._origin + self.duration)
         if self.plan.stages:
-            self._staging = asyncio.create_task(self._follow_stages())
+            self._staging = asyncio.create_task(self._turning.follow_stages(self._origin))
         self._ticking = asyncio.create_task(self._tick())
         self._ticking.add_done_callback(self._ticked_out)
 
@@ -142,6 +144,7 @@ class Run:
     def finish(self) -> None:
         """Stop firing now; open requests run out, then `wait` returns."""
         self._endless = False
+        self._searching.stop()
         if self._origin is None:
             return
         now = self._clock()
@@ -218,15 +221,6 @@ class Run:
     def _late(self) -> frozenset[int]:
         return self._fleet.alive - self._ticker.delivered()
 
-    async def _follow_stages(self) -> None:
-        assert self._origin is not None
-        at = self._origin
-        for stage, following in itertools.pairwise(self.plan.stages):
-            at += stage.duration
-            await asyncio.sleep(max(0.0, at - self._clock()))
-            rates = {s.name: s.rate * following.scale for s in self.plan.scenarios}
-            self._set_rates(rates, at, following.duration if following.ramp else 0.0)
-
     def _observed(self, reading: Reading) -> None:
         if self._origin is not None:
             self._ticker.reading(math.floor(reading.at - self._origin), reading)
@@ -269,7 +263,8 @@ class Run:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the result is invalid because of the generator; empty where it kept up."""
-        return (*self._deaths, *self._health.reasons(self.history.total))
+        searching = self._searching
+        return (*self._deaths, *self._health.reasons(searching.apart), *searching.reasons)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -286,8 +281,8 @@ class Run:
         """How the run stands right now."""
         return RunStatus(
             target=self.plan.target.url,
-            rates=self._turn.rates(self._clock()),
-            firing=self._firing,
+            rates=self._turning.rates,
+            firing=self._turning.firing,
             connections=self.plan.load.connections,
             max_rate=self.plan.load.max_rate,
             elapsed=self.elapsed,
@@ -299,39 +294,34 @@ class Run:
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
+            search=self._searching.status,
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
-        if self._closed:
-            raise PlanError("a closed loop has no rate to turn")
-        rates = self._turn.rates(self._clock())
-        if scenario not in rates:
-            raise PlanError(f"no scenario {scenario!r}")
-        if not 0 <= rate <= HIGHEST_RATE:
-            raise PlanError(f"a rate is from 0 to {HIGHEST_RATE:,.0f}/s, got {rate:g}")
-        if self.plan.load.max_rate is not None:
-            others = sum(own for name, own in rates.items() if name != scenario)
-            rate = min(rate, max(0.0, self.plan.load.max_rate - others))
-        self._set_rates({**rates, scenario: rate}, self._clock())
-        return rate
+        self._searching.stop()
+        return self._turning.set_one(scenario, rate)
+
+    def find_limit(self, goal: Goal | None = None) -> None:
+        """Search for the limit from now on; without an end, the run is over with the search."""
+        self._searching.begin(goal or self.goal(), self._turning.rates)
+
+    def goal(self, pace: Pace = CAREFUL) -> Goal:
+        """What the plan asks a search for."""
+        return self._searching.goal(pace)
+
+    def _searched(self) -> None:
+        if not self._endless:
+            self.finish()
 
     def pause(self) -> None:
-        """Stop all firing at once, and any ramp where it is; open requests run out."""
-        if self._firing:
-            self._firing = False
-            now = self._clock()
-            self._turn = steady(self._turn.rates(now), now)
-            self._send_rates()
-            self._event("pause", "firing stopped")
+        """Stop all firing at once, a search for the limit too; open requests run out."""
+        self._turning.pause()
+        self._searching.stop()
 
     def resume(self) -> None:
         """Fire again at the rates that were set, without making up for the pause."""
-        if not self._firing:
-            self._firing = True
-            self._turn = replace(self._turn, at=self._clock())
-            self._send_rates()
-            self._event("resume", "firing resumed")
+        self._turning.resume()
 
     def mark(self, text: str) -> None:
         """Put a note on the timeline; it labels what follows and opens a new step."""
@@ -348,37 +338,13 @@ class Run:
         """Write the session so far as CSV files beside it; returns the directory."""
         return str(await asyncio.to_thread(export_beside, self._session))
 
-    def _set_rates(self, rates: Mapping[str, float], at: float, over: float = 0.0) -> None:
-        before = self._turn.rates(at)
-        changed = {name: rate for name, rate in rates.items() if rate != before[name]}
-        if not changed and not self._turn.over:
-            return
-        self._turn = Turn(at, before, rates, over)
-        self._send_rates()
-        if changed:
-            told = ", ".join(f"{name} {rate:g}/s" for name, rate in changed.items())
-            self._event("rate", f"{told} within {over:g} s" if over else told)
-
-    def _begin_rates(self) -> None:
-        """The first rates: a ramp goes up from what it finds."""
-        turn = self._turn
-        if turn.over:
-            self._turn = steady(turn.before, turn.at)
-            self._send_rates()
-            self._turn = turn
-        self._send_rates()
-
-    def _send_rates(self) -> None:
-        if self._origin is None:
-            return  # sent as soon as firing begins
-        turn = self._turn
-        # A closed loop has no rates: anything but 0 lets it go on.
-        asked = dict.fromkeys(turn.after, 1.0) if self._closed else turn.after
-        rates = asked if self._firing else dict.fromkeys(turn.after, 0.0)
-        over = turn.over if self._firing else 0.0
-        self._fleet.set_rates(turn.at, list(rates.values()), over)
-        told = {} if self._closed and self._firing else rates
-        self._ticker.rates(turn.at - self._origin, told, over)
+    def _fire(
+        self, at: float, rates: Mapping[str, float], told: Mapping[str, float], over: float
+    ) -> None:
+        """Rates take effect."""
+        assert self._origin is not None
+        self._fleet.set_rates(at, list(rates.values()), over)
+        self._ticker.rates(at - self._origin, told, over)
 
     def result(self) -> dict[str, Any]:
         """The run so far as the object that `run --json` prints."""
@@ -394,4 +360,5 @@ class Run:
             closed=self._closed,
             session=str(self._session),
             outcomes=self.outcomes,
+            limits=self._searching.found,
         )

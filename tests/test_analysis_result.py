@@ -104,6 +104,7 @@ def test_every_number_of_a_run() -> None:
         },
         "scenarios": {"home": NUMBERS},
         "thresholds": [],
+        "limits": [],
         "session": "/tmp/a.loadwatch",
     }
     assert set(verdict) == {"name", "also", "evidence", "advice"}

@@ -18,6 +18,7 @@ from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.cpu import CpuPane
 from loadwatch.ui.panes.disk import DiskPane
 from loadwatch.ui.panes.events import EventsPane
+from loadwatch.ui.panes.limit import LimitPane
 from loadwatch.ui.panes.memory import MemoryPane
 from loadwatch.ui.panes.network import NetworkPane
 from loadwatch.ui.panes.rate import RatePane
@@ -31,7 +32,7 @@ from tests.ui_fakes import CATALOGUE, STATUS, story, text_of, tick, told, view
 from tests.ui_fakes import seen as seen_after
 
 HOST_PANES = [pane for pane in all_panes() if issubclass(pane, HostPane)]
-TABLES = (StepsPane, EventsPane)
+TABLES = (StepsPane, EventsPane, LimitPane)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_panes_are_found_by_looking() -> None:
     panes = all_panes()
     assert [pane.TITLE for pane in panes] == [
         "Rate", "Status", "Response time", "CPU", "Processes", "Swap", "Memory", "Disk & pressure",
-        "Network", "Steps", "Event log",
+        "Network", "Steps", "Event log", "Limit",
     ]  # fmt: skip
     assert len({pane.JUMP for pane in panes}) == len(panes)
     assert all(pane.JUMP in pane.TITLE.upper() for pane in panes)

@@ -21,6 +21,7 @@ from loadwatch.core.controls import RunStatus
 from loadwatch.core.errors import LoadwatchError, PlanError
 from loadwatch.core.histogram import index_of
 from loadwatch.core.history import History
+from loadwatch.core.limit import Goal
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, Metric, Unit, under_host
 from loadwatch.core.plan import Group, Host
 from loadwatch.core.reading import HostStatus, Process, Reading
@@ -95,6 +96,11 @@ class FakeControls:
 
     def mark(self, text: str) -> None:
         self.calls.append(("mark", text))
+
+    def find_limit(self, goal: Goal | None = None) -> None:
+        self.calls.append(("find_limit",))
+        if self.status.connections is not None:
+            raise PlanError("a closed loop has no rate whose limit could be found")
 
     async def export(self) -> str:
         self.calls.append(("export",))

@@ -6,12 +6,12 @@ so that they stand in the session's samples. What nobody measured is None, and n
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from loadwatch.analysis.queueing import piles_up
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Signs
 from loadwatch.core.summary import Summary
@@ -232,12 +232,7 @@ class Stretch:
     def is_rising(self) -> bool:
         """Whether open requests pile up: by 1 % of the load, and more than chance would."""
         opened = self.recent
-        if len(opened) < JUDGED_SECONDS:
-            return False
-        slope = statistics.linear_regression(range(len(opened)), opened).slope
-        chance = 3 * math.sqrt(max(1.0, statistics.fmean(opened)))
-        offered = self.offered * len(opened) / self.seconds
-        return slope * len(opened) > max(chance, 0.01 * offered)
+        return piles_up(opened, self.offered * len(opened) / max(self.seconds, 1))
 
     @cached_property
     def keeps_up(self) -> bool:

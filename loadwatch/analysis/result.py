@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loadwatch.analysis.thresholds import Outcome
@@ -32,6 +32,7 @@ def result(
     signs: Signs = SIGNS,
     warnings: Sequence[str] = (),
     outcomes: Sequence[Outcome] = (),
+    limits: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What a run came to, as JSON-ready data.
 
@@ -39,7 +40,7 @@ def result(
     it was not), `closed` whether the load was a closed loop, which has no due instants and so no
     send lag; `session` is the recording's path; the verdict is on one of `steps`, where there
     are any, by the plan's `signs`; `warnings` what looks suspicious about the generator, though it
-    kept up; `outcomes` what became of the thresholds.
+    kept up; `outcomes` what became of the thresholds; `limits` the searches for the limit in it.
     """
     names = [host.host for host in hosts]
     verdict = judge(judged(steps, summary), reasons, names, steps, signs)
@@ -58,12 +59,7 @@ def result(
             name: _numbers(summary, f"scenario.{name}", name, duration, closed)
             for name in _scenarios(summary)
         },
-        "verdict": {
-            "name": verdict.name,
-            "also": list(verdict.also),
-            "evidence": list(verdict.evidence),
-            "advice": verdict.advice,
-        },
+        "verdict": verdict.as_json(),
         "thresholds": [
             {
                 "key": outcome.key,
@@ -74,6 +70,7 @@ def result(
             }
             for outcome in outcomes
         ],
+        "limits": list(limits),
         "session": session,
     }
 

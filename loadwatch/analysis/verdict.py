@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from loadwatch.analysis.evidence import JUDGED_SECONDS, Server, Stretch
 from loadwatch.analysis.rules import RULES, described
@@ -35,6 +36,15 @@ class Verdict:
     also: tuple[str, ...]
     evidence: tuple[str, ...]
     advice: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        return {
+            "name": self.name,
+            "also": list(self.also),
+            "evidence": list(self.evidence),
+            "advice": self.advice,
+        }
 
 
 def judge(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadwatch.core.limit import Goal, SearchStatus
 from loadwatch.core.plan import SIGNS, Group, Signs
 from loadwatch.core.reading import HostStatus
 
@@ -29,6 +30,7 @@ class RunStatus:
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
+    `search` is how the last search for the limit stands.
     """
 
     target: str
@@ -45,6 +47,7 @@ class RunStatus:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     signs: Signs = SIGNS
+    search: SearchStatus | None = None
 
 
 class Controls(Protocol):
@@ -79,6 +82,13 @@ class Controls(Protocol):
         ones; one that stays goes on counting.
 
         PlanError for an unknown host, or a group that makes no sense.
+        """
+        ...
+
+    def find_limit(self, goal: Goal | None = None) -> None:
+        """Search for the limit from now on, by the plan's thresholds where there is no `goal`.
+
+        `pause`, or another rate, ends it. PlanError for a closed loop, or while a search goes on.
         """
         ...
 

@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
     "start", "mark", "rate", "pause", "resume", "host", "groups", "gap", "worker", "generator",
-    "answer", "recording", "error", "end",
+    "answer", "limit", "recording", "error", "end",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
+from loadwatch.core.limit import Goal
 from loadwatch.core.plan import NAME, SIGNS, Group, Signs
 from loadwatch.core.reading import HostState, HostStatus
 from loadwatch.core.summary import Summary
@@ -168,6 +169,10 @@ class Player:
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
         """Refused: a recorded run has the groups that it had."""
         raise PlanError("a recorded run has the process groups that it had")
+
+    def find_limit(self, goal: Goal | None = None) -> None:
+        """Refused: nothing is fired."""
+        raise PlanError("a recorded run cannot be searched; the event log has what was found")
 
     async def export(self) -> str:
         """Write the session as CSV files beside it; returns the directory."""

@@ -17,7 +17,7 @@ from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
-from loadwatch.ui.keys import quiet, shown
+from loadwatch.ui.keys import quiet
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.panes import all_panes
 
@@ -110,7 +110,7 @@ class Board(Container):
     """Shows panes; `opened` always has room, and all of it where it is `zoomed`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        shown("tab", "next_pane(1)", "Pane", "Go to the next pane"),
+        quiet("tab", "next_pane(1)", "Go to the next pane"),
         quiet("shift+tab", "next_pane(-1)", "Go to the previous pane"),
         *(quiet(pane.JUMP, f"go('{pane.word()}')", f"Go to {pane.TITLE}") for pane in all_panes()),
         quiet("slash", "go('processes', 'filter')", "Filter the processes while typing"),

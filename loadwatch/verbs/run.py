@@ -46,11 +46,11 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
         raise PlanError("at rate 0 the --requests would never come to an end")
 
-    async def headless() -> tuple[Run, bool]:
+    async def carried_out() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), duration)
-        return run, await _headless(run, arguments.dry_run)
+        return run, await headless(run, arguments.dry_run)
 
-    run, interrupted = asyncio.run(headless())
+    run, interrupted = asyncio.run(carried_out())
     if not run.began:
         return INTERRUPTED
     print_result(run, arguments.json)
@@ -82,7 +82,7 @@ def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
     return code
 
 
-async def _headless(run: Run, dry: bool) -> bool:
+async def headless(run: Run, dry: bool) -> bool:
     """The run from start to end with a line per second; True if the user ended it early."""
     from loadwatch.console import Narrator
     from loadwatch.verbs.asking import on_terminal

@@ -13,6 +13,7 @@ SIGNS = {
     "resume": ("●", "good"), "start": ("●", "good"), "end": ("■", "quiet"),
     "gap": ("▲", "warning"), "host": ("◆", "fourth"), "worker": ("✗", "bad"),
     "generator": ("▲", "warning"), "error": ("✗", "bad"), "answer": ("◇", "second"),
+    "limit": ("◎", "third"),
 }  # fmt: skip
 """What an event of each kind looks like; its kind stands beside in words."""
 
@@ -31,14 +32,15 @@ class EventsPane(Pane):
         found = _until(view)
         if not found:
             return notice("nothing has happened yet", "quiet", width)[:height]
-        return [_line(event, width) for event in reversed(found[-height:])]
+        return [line(event, width) for event in reversed(found[-height:])]
 
 
 def _until(view: View) -> list[Event]:
     return [event for event in view.history.events if event.at < view.end]
 
 
-def _line(event: Event, width: int) -> Row:
+def line(event: Event, width: int) -> Row:
+    """An event in one line."""
     sign, role = SIGNS.get(event.kind, ("·", "quiet"))
     where = f"{event.host}: " if event.host else ""
     row: Row = [

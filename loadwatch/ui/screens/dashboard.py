@@ -26,6 +26,7 @@ from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
+from loadwatch.ui.panes.limit import LimitPane
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -52,6 +53,7 @@ class Dashboard(Screen[None]):
         *(quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
         shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
         shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
+        shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
@@ -198,6 +200,16 @@ class Dashboard(Screen[None]):
     def action_fire(self) -> None:
         """Stop firing, or fire again."""
         (self._controls.pause if self._controls.status.firing else self._controls.resume)()
+        self.tell()
+
+    async def action_find_limit(self) -> None:
+        """Let the run search for the limit, and show how that goes."""
+        try:
+            self._controls.find_limit()
+        except LoadwatchError as error:
+            self.notify(str(error), severity="warning")
+            return
+        await self._board.action_go(LimitPane.word())
         self.tell()
 
     @work

@@ -1,0 +1,125 @@
+"""`loadwatch users`: how many users a rate is, or the limit that a session found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from loadwatch.verbs.ending import say
+from loadwatch.verbs.named import add_session
+from loadwatch.verbs.planned import duration
+
+if TYPE_CHECKING:
+    from loadwatch.analysis.users import Day, Habits
+
+
+def add(verbs: Any) -> None:
+    """Declare the verb."""
+    text = "how many users a rate is, or the limit that a session found"
+    command = verbs.add_parser("users", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(verb=_carry_out)
+    add_session(command, "rate", "RATE|SESSION", help="requests per second; or a session's limit")
+    command.add_argument("--requests-per-visit", type=positive, default=3.0, metavar="N")
+    command.add_argument("--visits-per-day", type=positive, default=3.0, metavar="N")
+    command.add_argument("--visit-length", type=duration, default=60.0, metavar="D")
+    command.add_argument(
+        "--peak-to-average", type=positive, metavar="N", help="busiest rate over the mean; 3"
+    )
+    command.add_argument(
+        "--profile", type=profile, metavar="HOURS:USERS,…",
+        help="active users over a day, as 6:200,6:100,12:10, instead of --peak-to-average",
+    )  # fmt: skip
+    command.add_argument(
+        "--utilisation", type=utilisation, default=0.7, metavar="SHARE",
+        help="of the rate at the peak; 0.7",
+    )  # fmt: skip
+    command.add_argument("--json", action="store_true", help="one object")
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def utilisation(text: str) -> float:
+    """A share of a whole, as `0.7`, above 0."""
+    value = positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.7, got {text!r}")
+    return value
+
+
+def profile(text: str) -> Day:
+    """Hours of a day with the users that are active in them, as `6:200,6:100,12:10`."""
+    from loadwatch.analysis.users import Day
+
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        parts = tuple((float(hours), float(users)) for hours, users in pairs)
+    except ValueError:
+        parts = ()
+    if not parts or min(min(part) for part in parts) < 0 or not 0 < sum(h for h, _ in parts) <= 24:
+        raise argparse.ArgumentTypeError(f"expected HOURS:USERS,… within 24 hours, got {text!r}")
+    if not any(hours * users for hours, users in parts):
+        raise argparse.ArgumentTypeError("nobody is active in that day")
+    return Day(parts)
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    from loadwatch.analysis.users import as_json, assumptions, audience, audience_text
+
+    low, high = _rates(arguments.rate)
+    habits = _habits(arguments)
+    here = audience(low, habits)
+    above = None if high is None else audience(high, habits)
+    day = None if arguments.profile is None else arguments.profile.audience(habits)
+    if arguments.json:
+        found = as_json(here, above, habits)
+        if day is not None:
+            found["profile"] = as_json(day, None, habits)
+        say(json.dumps(found, ensure_ascii=False))
+        return 0
+    lines = [f"{low:g}/s is {audience_text(here, above)}"]
+    if day is not None:
+        lines.append(f"the profile as it stands takes {day.rate:g}/s at its peak:"
+                     f" {audience_text(day)}")  # fmt: skip
+    say("\n".join([*lines, "if", *(f"  {line}" for line in assumptions(habits))]))
+    return 0
+
+
+def _habits(arguments: argparse.Namespace) -> Habits:
+    from loadwatch.analysis.users import Habits
+    from loadwatch.core.errors import PlanError
+
+    day, ratio = arguments.profile, arguments.peak_to_average
+    if day is not None and ratio is not None:
+        raise PlanError("--profile and --peak-to-average exclude each other")
+    return Habits(
+        arguments.requests_per_visit, arguments.visits_per_day, arguments.visit_length,
+        ratio or (3.0 if day is None else day.peak_to_average), arguments.utilisation,
+    )  # fmt: skip
+
+
+def _rates(text: str) -> tuple[float, float | None]:
+    """The rate that is meant; of a session the last limit that was found, which is a pair."""
+    from loadwatch.core.errors import PlanError
+    from loadwatch.recorded import result_of
+    from loadwatch.session import open_session, resolve
+
+    try:
+        return positive(text), None
+    except argparse.ArgumentTypeError:
+        pass
+    with open_session(resolve(text)) as session:
+        limits = result_of(session).get("limits", [])
+    found = [one for one in limits if one["sustained"] is not None]
+    if not found:
+        raise PlanError(f"{text}: no limit was found in this session")
+    return found[-1]["sustained"], found[-1]["fails_at"]

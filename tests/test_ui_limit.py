@@ -1,0 +1,77 @@
+"""The key `f`: the search for the limit in the dashboard, on a virtual clock."""
+
+from __future__ import annotations
+
+from loadwatch.core.bus import TickBus
+from loadwatch.core.history import History
+from loadwatch.ui.app import LoadwatchApp
+from tests.ui_fakes import CATALOGUE, shown
+from tests.virtual import VirtualControls, by_command, controls
+
+
+class Shown:
+    """The dashboard on a virtual run, second by second."""
+
+    def __init__(self, run: VirtualControls) -> None:
+        self.run = run
+        self.bus, self.history = TickBus(), History()
+        self.bus.subscribe(self.history.add)
+        self.app = LoadwatchApp(self.bus, self.history, run, CATALOGUE)
+
+    def seconds(self, most: int) -> None:
+        for _ in range(most):
+            if not self.run.ends:
+                self.bus.publish(self.run.step())
+
+
+async def test_the_key_and_the_command_run_the_same_search() -> None:
+    shown_run = Shown(controls())
+    async with shown_run.app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("f")
+        shown_run.seconds(1000)
+        await pilot.pause()
+    told = by_command()
+    assert shown_run.run.searching.found == told.searching.found
+    assert shown_run.run.told == told.told
+    assert told.searching.found[0]["sustained"] > 60
+    assert told.ends == 1
+
+
+async def test_the_search_is_drawn_while_it_goes_on() -> None:
+    one = Shown(controls())
+    async with one.app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("f")
+        one.seconds(45)
+        await one.app._dashboard.advance()
+        await pilot.pause()
+        text = shown(one.app)
+        assert "✓ PASS" in text and "20/s" in text
+        assert "about" in text and "left" in text and "finding the range" in text
+        one.seconds(1000)
+        await one.app._dashboard.advance()
+        await pilot.pause()
+        text = shown(one.app)
+        assert "✗ FAIL" in text and "sustains" in text and "fails at" in text
+
+
+async def test_space_stops_the_search_at_once() -> None:
+    one = Shown(controls())
+    async with one.app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("f")
+        one.seconds(20)
+        await pilot.press("space")
+        assert one.run.run.rate == 0.0
+        assert one.run.searching.status is not None
+        assert one.run.searching.status.ended == "stopped"
+        assert one.run.status.rates == {"home": 10.0}  # what they were before the search
+        found = one.run.searching.found[0]
+        assert (found["sustained"], found["fails_at"]) == (10.0, None)
+
+
+async def test_a_closed_loop_has_no_limit_to_find() -> None:
+    run = controls()
+    run.change(connections=10)
+    one = Shown(run)
+    async with one.app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("f")
+        assert ["closed loop" in one.message for one in one.app._notifications] == [True]
