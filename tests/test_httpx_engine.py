@@ -14,7 +14,6 @@ from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import Histogram
 from loadwatch.load.generator import ClosedLoop
 from loadwatch.load.httpx_engine import HttpxEngine, transport
-from loadwatch.load.request import build
 from loadwatch.load.stream import Stream
 from tests.certificates import make_certificate
 from tests.servers import OK, Behaviour, answering, endless, hanging, resetting, serving
@@ -22,17 +21,18 @@ from tests.sshd import require
 
 TIMEOUT = 0.5
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
 
 def engine_for(
     url: str, tls: ssl.SSLContext | None = None, *, http2: bool = False, proxy: str | None = None,
     limit: int = 100, keep_alive: bool = True, timeout: float = TIMEOUT,
 ) -> HttpxEngine:  # fmt: skip
-    request = build(url, "/", {}, keep_alive)
-    return HttpxEngine({"home": request}, transport(tls, keep_alive, http2, proxy), timeout, limit)
+    return HttpxEngine(url, transport(tls, keep_alive, http2, proxy), timeout, limit)
 
 
 async def fire(engine: HttpxEngine, times: int = 1, together: bool = False) -> ScenarioBucket:
-    stream = Stream("home", b"")
+    stream = Stream("home", REQUEST)
     for number in range(times):
         now = time.monotonic()
         engine.fire(stream, now, now)
@@ -111,7 +111,7 @@ async def test_past_the_limit_requests_are_dropped_and_counted() -> None:
 async def test_the_oldest_open_request_is_known() -> None:
     async with serving(hanging) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")
-        stream = Stream("home", b"")
+        stream = Stream("home", REQUEST)
         assert engine.oldest(stream) == float("inf")
         now = time.monotonic()
         engine.fire(stream, now - 0.1, now)
@@ -124,7 +124,7 @@ async def test_the_oldest_open_request_is_known() -> None:
 async def test_a_closed_loop_goes_through_it() -> None:
     async with serving(answering(OK)) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")
-        stream = Stream("home", b"")
+        stream = Stream("home", REQUEST)
         loop = ClosedLoop([stream], [1], engine, time.monotonic, connections=3, requests=30)
         engine.freed = loop.freed
         loop.begin()

@@ -273,7 +273,8 @@ async def test_ipv6() -> None:
 async def test_the_answer_to_a_head_request_ends_with_its_head(answer: bytes, idle: int) -> None:
     async with serving(answering(answer)) as port:
         request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "HEAD"))
-        wire, stream = Wire("127.0.0.1", port, None, TIMEOUT, 10), Stream("home", request)
+        wire = Wire("127.0.0.1", port, None, TIMEOUT, 10)
+        stream = Stream("home", request, bodiless=True)
         await ended(wire, stream, 3)
         assert len(wire._idle) == idle
         wire.close()
@@ -444,7 +445,7 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         wire = Wire("127.0.0.1", 80, None, 5, 10)
         stream = Stream("home", b"GET / HTTP/1.1\r\n\r\n")
         edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-        connection = Connection(wire, stream, 0.0, 0.0)
+        connection = Connection(wire, stream, b"", 0.0, 0.0)
         connection.stream = None
         connection.transport = transport = SilentTransport()
         assert connection.outlet.free
