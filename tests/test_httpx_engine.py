@@ -108,6 +108,28 @@ async def test_past_the_limit_requests_are_dropped_and_counted() -> None:
     assert (bucket.offered, bucket.dropped, bucket.errors) == (5, 3, {"timeout": 2})
 
 
+async def test_each_request_is_its_own_and_none_is_made_up() -> None:
+    seen: list[bytes] = []
+
+    async def watching(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        seen.append(head.split(b" ")[1])
+        return await answering(OK)(head, writer)
+
+    async with serving(watching) as port:
+        engine = engine_for(f"http://127.0.0.1:{port}")
+        paths = (REQUEST.replace(b"GET /", b"GET " + path) for path in (b"/a?b=%20", b"/%2F?"))
+        stream = Stream("home", paths)
+        for _ in range(3):
+            now = time.monotonic()
+            engine.fire(stream, now, now)
+            while engine.open:
+                await asyncio.sleep(0.002)
+        await engine.aclose()
+    assert seen == [b"/a?b=%20", b"/%2F?"]
+    bucket = stream.bucket
+    assert (bucket.offered, bucket.sent, bucket.completed, bucket.dropped) == (3, 2, 2, 1)
+
+
 async def test_the_oldest_open_request_is_known() -> None:
     async with serving(hanging) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")

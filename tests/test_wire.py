@@ -468,3 +468,31 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         wire.close()
 
     asyncio.run(feed())
+
+
+async def test_a_request_without_a_row_left_is_dropped() -> None:
+    async with serving(answering(OK)) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        stream = Stream("home", iter([b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]))
+        await ended(wire, stream, 2)
+        wire.close()
+    bucket = stream.bucket
+    assert (bucket.offered, bucket.sent, bucket.completed, bucket.dropped) == (2, 1, 1, 1)
+
+
+async def test_a_retried_request_is_the_same_once_more() -> None:
+    """The server hangs up on the second of requests that differ: it comes again, not the third."""
+    seen: list[bytes] = []
+
+    async def hanging_up(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        seen.append(head.split(b" ")[1])
+        return len(seen) != 2 and await answering(OK)(head, writer)
+
+    async with serving(hanging_up) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        requests = (b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in itertools.count(1))
+        stream = Stream("home", requests)
+        await ended(wire, stream, 3)
+        wire.close()
+    assert seen == [b"/1", b"/2", b"/2", b"/3"]
+    assert stream.bucket.retried == 1
