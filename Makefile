@@ -37,6 +37,7 @@ bench: $(VENV)/.dev system
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.closed_loop
 	$(BIN)/python -m benchmarks.open_loop --beside-hey
 	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.rendering
 	$(BIN)/python -m benchmarks.chart
 	$(BIN)/python -m benchmarks.parsing
 	$(BIN)/python -m benchmarks.recording

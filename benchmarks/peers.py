@@ -95,16 +95,16 @@ def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def loadwatch(url: str, *options: str, load: str = "") -> dict[str, Any]:
+def loadwatch(url: str, *options: str, load: str = "", more: str = "") -> dict[str, Any]:
     """`loadwatch run --json …`; also the worker's CPU, as shares of a core per second.
 
-    `load` stands in the plan's `[load]`.
+    `load` stands in the plan's `[load]`, `more` after its one scenario's name.
     """
     with tempfile.TemporaryDirectory() as directory:
         session = Path(directory, "bench.session")
         plan = Path(directory, "plan.toml")
         plan.write_text(
-            f'[target]\nurl = "{url}"\n[load]\n{load}\n[[scenario]]\nname = "home"\n',
+            f'[target]\nurl = "{url}"\n[load]\n{load}\n[[scenario]]\nname = "home"\n{more}\n',
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "loadwatch", "run", str(plan), "--json"]

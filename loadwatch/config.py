@@ -6,7 +6,6 @@ makes the copy that only the load workers see.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -20,10 +19,12 @@ import msgspec
 
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
+from loadwatch.core.expression import Column, did_you_mean, parse, plain, without
 from loadwatch.core.plan import (
     NAME,
     Access,
     ByteRate,
+    Data,
     Group,
     Host,
     Load,
@@ -38,7 +39,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
-_ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
+_ENVIRONMENT = re.compile(r"(?<!\$)\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
 _NAMES = re.compile(r"[A-Za-z-]*|[^=]+=")
 REDACTED = "(redacted)"
@@ -62,7 +63,18 @@ def load_plan(path: Path) -> Plan:
         raise PlanError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: not TOML: {error}") from None
-    return decode(document, str(path))
+    return _from_directory(decode(document, str(path)), path.parent)
+
+
+def _from_directory(plan: Plan, directory: Path) -> Plan:
+    """`plan` with its data files found wherever the program is run from."""
+    data = {
+        name: msgspec.structs.replace(
+            table, file=str((directory / Path(table.file).expanduser()).absolute())
+        )
+        for name, table in plan.data.items()
+    }
+    return msgspec.structs.replace(plan, data=data)
 
 
 def plan_for(url: str) -> Plan:
@@ -129,8 +141,12 @@ def check(plan: Plan, source: str) -> Plan:
         for name in names:
             if names.count(name) > 1:
                 raise wrong(kind, f"the name {name!r} is given twice")
+    for name, table in plan.data.items():
+        if not table.file.endswith((".csv", ".jsonl")):
+            raise wrong(f"data.{name}.file", f"expected a .csv or .jsonl file, got {table.file!r}")
     for scenario in plan.scenarios:
         _check_scenario(scenario, plan.target.url, wrong)
+        _check_expressions(scenario, plan.data, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)
@@ -170,6 +186,25 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
+
+
+def _check_expressions(
+    scenario: Scenario, data: Mapping[str, Data], wrong: Callable[[str, str], PlanError]
+) -> None:
+    """Columns are looked for when the file is read; here only whether there is such a table."""
+    where = f"scenario.{scenario.name}"
+    texts = {f"{where}.headers.{name}": value for name, value in scenario.headers.items()}
+    texts |= {f"{where}.path": scenario.path, f"{where}.body": scenario.body or ""}
+    for key, text in texts.items():
+        try:
+            columns = [part for part in parse(text) if isinstance(part, Column)]
+        except ValueError as error:
+            raise wrong(key, str(error)) from None
+        for column in columns:
+            if column.table not in data:
+                known = [f"{name}.{column.name}" for name in data]
+                hint = did_you_mean(f"{column.table}.{column.name}", [*known, "seq", "uuid"])
+                raise wrong(key, f"there is no [data.{column.table}]; {hint}")
 
 
 def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
@@ -212,7 +247,8 @@ def regrouped(plan: Plan, host: str, groups: tuple[Group, ...]) -> Plan:
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
     """`plan` with its secrets in place: `${env:NAME}` in URLs, paths, headers and bodies, `@file`
     as a header's value or a body (whose bytes that are not UTF-8 become surrogates, PEP 383).
-    PlanError for a variable that is not set or a file that cannot be read.
+    What is filled in is no expression. PlanError for a variable that is not set or a file that
+    cannot be read.
     """
 
     def fill(text: str, where: str) -> str:
@@ -220,7 +256,7 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
             value = environ.get(match[1])
             if value is None:
                 raise PlanError(f"{where}: the environment has no {match[1]}")
-            return value
+            return plain(value)
 
         return _ENVIRONMENT.sub(variable, text)
 
@@ -228,20 +264,21 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
         if not text.startswith("@"):
             return fill(text, where)
         try:
-            return Path(text[1:]).expanduser().read_bytes().decode(errors="surrogateescape")
+            data = Path(text[1:]).expanduser().read_bytes()
         except OSError as error:
             raise PlanError(f"{where}: cannot read {text[1:]}: {error.strerror}") from None
+        return plain(data.decode(errors="surrogateescape"))
 
-    def scenario(plain: Scenario) -> Scenario:
-        where = f"scenario.{plain.name}"
+    def scenario(written: Scenario) -> Scenario:
+        where = f"scenario.{written.name}"
         return msgspec.structs.replace(
-            plain,
-            path=fill(plain.path, f"{where}.path"),
+            written,
+            path=fill(written.path, f"{where}.path"),
             headers={
                 name: content(value, f"{where}.headers.{name}").strip()
-                for name, value in plain.headers.items()
+                for name, value in written.headers.items()
             },
-            body=None if plain.body is None else content(plain.body, f"{where}.body"),
+            body=None if written.body is None else content(written.body, f"{where}.body"),
         )
 
     target = msgspec.structs.replace(plan.target, url=fill(plan.target.url, "target.url"))
@@ -294,7 +331,7 @@ def is_literal_secret(header: str, value: str) -> bool:
     """
     if _SECRET_HEADER.search(header) is None or value.startswith("@"):
         return False
-    bare = _ENVIRONMENT.sub("", value)
+    bare = without(value)
     return bare == value or not all(map(_NAMES.fullmatch, re.split(r"[;,\s]+", bare)))
 
 
@@ -325,8 +362,7 @@ def _reject_unknown(node: object, kind: Any, source: str, path: tuple[str, ...])
         for key, value in node.items():
             if key not in fields:
                 where = ".".join((*path, str(key)))
-                near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
-                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(fields)}"
+                hint = did_you_mean(str(key), fields)
                 raise PlanError(f"{source}: {where}: unknown key; {hint}")
             _reject_unknown(value, fields[key], source, (*path, str(key)))
     elif isinstance(node, list):

@@ -84,7 +84,7 @@ class Run:
         self._trials: tuple[Trial, ...] = ()
         self._health = Health(plan, workers_of(plan), Limits.here())
         self._ticker = Ticker(self._turning.rates, plan.hosts, self._health.live)
-        self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died)
+        self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died, duration)
         self._hosts = Watching(plan.hosts, self._observed, self._event)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None

@@ -14,7 +14,6 @@ from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import Histogram
 from loadwatch.load.generator import ClosedLoop
 from loadwatch.load.httpx_engine import HttpxEngine, transport
-from loadwatch.load.request import build
 from loadwatch.load.stream import Stream
 from tests.certificates import make_certificate
 from tests.servers import OK, Behaviour, answering, endless, hanging, resetting, serving
@@ -22,17 +21,18 @@ from tests.sshd import require
 
 TIMEOUT = 0.5
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
 
 def engine_for(
     url: str, tls: ssl.SSLContext | None = None, *, http2: bool = False, proxy: str | None = None,
     limit: int = 100, keep_alive: bool = True, timeout: float = TIMEOUT,
 ) -> HttpxEngine:  # fmt: skip
-    request = build(url, "/", {}, keep_alive)
-    return HttpxEngine({"home": request}, transport(tls, keep_alive, http2, proxy), timeout, limit)
+    return HttpxEngine(url, transport(tls, keep_alive, http2, proxy), timeout, limit)
 
 
 async def fire(engine: HttpxEngine, times: int = 1, together: bool = False) -> ScenarioBucket:
-    stream = Stream("home", b"")
+    stream = Stream("home", REQUEST)
     for number in range(times):
         now = time.monotonic()
         engine.fire(stream, now, now)
@@ -108,10 +108,32 @@ async def test_past_the_limit_requests_are_dropped_and_counted() -> None:
     assert (bucket.offered, bucket.dropped, bucket.errors) == (5, 3, {"timeout": 2})
 
 
+async def test_each_request_is_its_own_and_none_is_made_up() -> None:
+    seen: list[bytes] = []
+
+    async def watching(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        seen.append(head.split(b" ")[1])
+        return await answering(OK)(head, writer)
+
+    async with serving(watching) as port:
+        engine = engine_for(f"http://127.0.0.1:{port}")
+        paths = (REQUEST.replace(b"GET /", b"GET " + path) for path in (b"/a?b=%20", b"/%2F?"))
+        stream = Stream("home", paths)
+        for _ in range(3):
+            now = time.monotonic()
+            engine.fire(stream, now, now)
+            while engine.open:
+                await asyncio.sleep(0.002)
+        await engine.aclose()
+    assert seen == [b"/a?b=%20", b"/%2F?"]
+    bucket = stream.bucket
+    assert (bucket.offered, bucket.sent, bucket.completed, bucket.dropped) == (3, 2, 2, 1)
+
+
 async def test_the_oldest_open_request_is_known() -> None:
     async with serving(hanging) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")
-        stream = Stream("home", b"")
+        stream = Stream("home", REQUEST)
         assert engine.oldest(stream) == float("inf")
         now = time.monotonic()
         engine.fire(stream, now - 0.1, now)
@@ -124,7 +146,7 @@ async def test_the_oldest_open_request_is_known() -> None:
 async def test_a_closed_loop_goes_through_it() -> None:
     async with serving(answering(OK)) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")
-        stream = Stream("home", b"")
+        stream = Stream("home", REQUEST)
         loop = ClosedLoop([stream], [1], engine, time.monotonic, connections=3, requests=30)
         engine.freed = loop.freed
         loop.begin()

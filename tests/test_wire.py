@@ -273,7 +273,8 @@ async def test_ipv6() -> None:
 async def test_the_answer_to_a_head_request_ends_with_its_head(answer: bytes, idle: int) -> None:
     async with serving(answering(answer)) as port:
         request = render(build(f"http://127.0.0.1:{port}", "/", {}, True, "HEAD"))
-        wire, stream = Wire("127.0.0.1", port, None, TIMEOUT, 10), Stream("home", request)
+        wire = Wire("127.0.0.1", port, None, TIMEOUT, 10)
+        stream = Stream("home", request, bodiless=True)
         await ended(wire, stream, 3)
         assert len(wire._idle) == idle
         wire.close()
@@ -444,7 +445,7 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         wire = Wire("127.0.0.1", 80, None, 5, 10)
         stream = Stream("home", b"GET / HTTP/1.1\r\n\r\n")
         edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-        connection = Connection(wire, stream, 0.0, 0.0)
+        connection = Connection(wire, stream, b"", 0.0, 0.0)
         connection.stream = None
         connection.transport = transport = SilentTransport()
         assert connection.outlet.free
@@ -467,3 +468,31 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
         wire.close()
 
     asyncio.run(feed())
+
+
+async def test_a_request_without_a_row_left_is_dropped() -> None:
+    async with serving(answering(OK)) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        stream = Stream("home", iter([b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]))
+        await ended(wire, stream, 2)
+        wire.close()
+    bucket = stream.bucket
+    assert (bucket.offered, bucket.sent, bucket.completed, bucket.dropped) == (2, 1, 1, 1)
+
+
+async def test_a_retried_request_is_the_same_once_more() -> None:
+    """The server hangs up on the second of requests that differ: it comes again, not the third."""
+    seen: list[bytes] = []
+
+    async def hanging_up(head: bytes, writer: asyncio.StreamWriter) -> bool:
+        seen.append(head.split(b" ")[1])
+        return len(seen) != 2 and await answering(OK)(head, writer)
+
+    async with serving(hanging_up) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        requests = (b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in itertools.count(1))
+        stream = Stream("home", requests)
+        await ended(wire, stream, 3)
+        wire.close()
+    assert seen == [b"/1", b"/2", b"/2", b"/3"]
+    assert stream.bucket.retried == 1

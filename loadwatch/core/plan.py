@@ -50,10 +50,22 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] = ()
 
 
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows for expressions such as `${user.name}`: a CSV file with a header, or JSON Lines.
+
+    A request takes one row: `in order` begins again after the last, `one per visit` gives none
+    twice. `file` is relative to the plan's own directory.
+    """
+
+    file: str
+    order: Literal["in order", "random", "one per visit"] = "in order"
+
+
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named stream of requests with its own arrival rate (requests per second).
 
-    `body` is sent as it stands (UTF-8); `@file` sends a file's bytes.
+    `body` is sent as it stands (UTF-8); `@file` sends a file's bytes. Path, headers and body may
+    hold expressions (`core.expression`).
     """
 
     name: Name
@@ -219,3 +231,4 @@ class Plan(
     thresholds: dict[str, str | Threshold] = {}
     verdict: Signs = SIGNS
     ui: Ui = Ui()
+    data: dict[Name, Data] = {}

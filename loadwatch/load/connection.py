@@ -26,7 +26,7 @@ _INTERIM = re.compile(rb"HTTP/1\.\d 1")
 
 
 class Connection(Plain):
-    """One connection, begun for a request of `stream` that was due at `due`, fired at `now`.
+    """One connection, begun for a `request` of `stream` that was due at `due`, fired at `now`.
 
     `stream` is the scenario whose request is open on it, else None. `out` takes the
     requests after the first.
@@ -43,6 +43,7 @@ class Connection(Plain):
         "keep",
         "out",
         "plain",
+        "request",
         "sent",
         "status",
         "stream",
@@ -50,8 +51,9 @@ class Connection(Plain):
         "wire",
     )
 
-    def __init__(self, wire: Wire, stream: Stream, due: float, now: float) -> None:
+    def __init__(self, wire: Wire, stream: Stream, request: bytes, due: float, now: float) -> None:
         self.wire = wire
+        self.request = request
         self.plain = wire.plain
         self._parser: httptools.HttpResponseParser | None = None
         self.transport: asyncio.Transport | None = None
@@ -96,7 +98,7 @@ class Connection(Plain):
             return
         if not self.again:
             self.stream.unsent -= 1
-        self.transport.write(self.stream.request)
+        self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes of a response."""

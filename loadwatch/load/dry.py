@@ -13,8 +13,9 @@ from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Plan
 from loadwatch.load.engine import tls_context
 from loadwatch.load.fleet import share_out
-from loadwatch.load.messages import Job, ScenarioJob
-from loadwatch.load.request import build
+from loadwatch.load.messages import ScenarioJob
+from loadwatch.load.request import read
+from loadwatch.load.template import all_requests
 
 PATIENCE = 5.0
 """Seconds that a trial may take, or the plan's timeout where that is less."""
@@ -46,15 +47,17 @@ def try_out(plan: Plan) -> tuple[Trial, ...]:
         with httpx.Client(
             verify=verify, http2=job.http2, proxy=job.proxy, trust_env=False
         ) as client:
-            return tuple(_try(client, job, scenario, seconds) for scenario in job.scenarios)
+            requests = all_requests(job)
+            return tuple(_try(client, s, read(next(requests[s.name]), job.url), seconds)
+                         for s in job.scenarios)  # fmt: skip
     except (PlanError, ImportError):
         return ()  # the workers say it, and it ends the run
 
 
-def _try(client: httpx.Client, job: Job, scenario: ScenarioJob, seconds: float) -> Trial:
+def _try(
+    client: httpx.Client, scenario: ScenarioJob, request: httpx.Request, seconds: float
+) -> Trial:
     begin = time.monotonic()
-    own = scenario.headers
-    request = build(job.url, scenario.path, own, job.keep_alive, scenario.method, scenario.body)
     request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
     size, is_whole = 0, True
     try:
@@ -69,7 +72,7 @@ def _try(client: httpx.Client, job: Job, scenario: ScenarioJob, seconds: float) 
         return Trial(scenario.name, _trouble(error), is_good=False, is_answered=False)
     took = format_value(time.monotonic() - begin, Unit.SECONDS)
     told = f"{response.status_code}, {format_value(size, Unit.BYTES)} in {took}"
-    problem = _problem(response, {name.lower() for name in own}, size, is_whole)
+    problem = _problem(response, {name.lower() for name in scenario.headers}, size, is_whole)
     if problem:
         return Trial(scenario.name, f"{told}: {problem}", False)
     return Trial(scenario.name, told, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -47,15 +47,15 @@ class Engine(Protocol):
         ...
 
 
-def engine(job: Job, requests: Mapping[str, httpx.Request]) -> Engine:
-    """The engine that `job` asks for; `requests` by scenario. PlanError for a useless CA file."""
+def engine(job: Job) -> Engine:
+    """The engine that `job` asks for. PlanError for a useless CA file."""
     tls = tls_context(job)
     limit = job.connections or job.max_in_flight
     if job.engine == "httpx":
         from loadwatch.load.httpx_engine import HttpxEngine, transport
 
         way = transport(tls, job.keep_alive, job.http2, job.proxy)
-        return HttpxEngine(requests, way, job.timeout, limit)
+        return HttpxEngine(job.url, way, job.timeout, limit)
     url = urlsplit(job.url)
     return Wire(
         host=url.hostname or "",

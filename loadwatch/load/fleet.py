@@ -12,6 +12,7 @@ from loadwatch.core.bucket import Bucket
 from loadwatch.core.errors import GeneratorError, PlanError
 from loadwatch.core.plan import Plan
 from loadwatch.load import messages
+from loadwatch.load.data import ensure_supply, tables
 
 STARTUP = 20.0
 """Seconds that a worker may take until it is ready."""
@@ -27,15 +28,20 @@ class Fleet:
     """The load workers of one run. All methods belong to the event loop that started it.
 
     `on_bucket` gets every worker's every second; `on_death` one line when a worker is gone without
-    having been asked to go.
+    having been asked to go. `duration` is how long it will fire, where that is known (seconds).
     """
 
     def __init__(
-        self, plan: Plan, on_bucket: Callable[[Bucket], None], on_death: Callable[[str], None]
+        self,
+        plan: Plan,
+        on_bucket: Callable[[Bucket], None],
+        on_death: Callable[[str], None],
+        duration: float | None = None,
     ) -> None:
         self._plan = plan
         self._on_bucket = on_bucket
         self._on_death = on_death
+        self._duration = duration
         self._workers: list[_Process] = []
         self._closing = False
         self._ends: list[float] = []
@@ -63,10 +69,11 @@ class Fleet:
     async def start(self) -> None:
         """Spawn the workers and wait until each has rendered its requests.
 
-        PlanError where a request cannot be built, GeneratorError where a worker does not start.
+        PlanError where a request cannot be built or data would not do, GeneratorError where a
+        worker does not start.
         """
         try:
-            for job in share_out(self._plan):
+            for job in await asyncio.to_thread(self._jobs):
                 self._workers.append(await _Process.spawn(job.worker, self._report, self._lost))
                 self._workers[-1].send(job)
             async with asyncio.timeout(STARTUP):
@@ -78,6 +85,12 @@ class Fleet:
         except BaseException:
             await self.close()
             raise
+
+    def _jobs(self) -> list[messages.Job]:
+        jobs = share_out(self._plan)
+        for table in jobs[0].data:
+            ensure_supply(self._plan, table, self._duration)
+        return jobs
 
     def begin(self, at: float) -> None:
         """Second 0 begins at `at` (monotonic clock)."""
@@ -130,7 +143,8 @@ class Fleet:
 def share_out(plan: Plan) -> list[messages.Job]:
     """The plan as one job per worker: open requests, connections and request counts divided.
 
-    The rates are not divided: workers interleave on one schedule.
+    The rates are not divided: workers interleave on one schedule, and on the rows of the data.
+    PlanError for data that is not there.
     """
     load, workers = plan.load, workers_of(plan)
     scenarios = [
@@ -140,6 +154,8 @@ def share_out(plan: Plan) -> list[messages.Job]:
         )
         for s in plan.scenarios
     ]  # fmt: skip
+
+    data = tables(plan)
 
     def part(total: int, worker: int) -> int:
         return total // workers + (worker < total % workers)
@@ -162,6 +178,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             engine=load.engine,
             http2=load.http2,
             proxy=load.proxy,
+            data=data,
         )
         for worker in range(workers)
     ]

@@ -17,21 +17,22 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from loadwatch.load.request import read
 from loadwatch.load.stream import Stream
 from loadwatch.load.wire import error_kind
 
 
 class HttpxEngine:
-    """An `Engine` over one httpx connection pool. `requests` by the name of their stream."""
+    """An `Engine` over one httpx connection pool to the server of `url`."""
 
     def __init__(
         self,
-        requests: Mapping[str, httpx.Request],
+        url: str,
         transport: httpx.AsyncBaseTransport,
         timeout: float,
         limit: int,
     ) -> None:
-        self._requests = requests
+        self._url = url
         self._transport = transport
         self._timeout = timeout
         self._limit = limit
@@ -59,13 +60,20 @@ class HttpxEngine:
         return min((e.due for e in self._open.values() if e.stream is stream), default=float("inf"))
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
-        """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
+        """Send one request of `stream`.
+
+        Past the limit of open ones, or with no row of data left for it, it is dropped, and False.
+        """
         stream.offered += 1
-        if len(self._open) >= self._limit:
+        try:
+            rendered = stream.next_request() if len(self._open) < self._limit else None
+        except StopIteration:
+            rendered = None
+        if rendered is None:
             stream.dropped += 1
             return False
         stream.unsent += 1
-        exchange = _Exchange(stream, due, now)
+        exchange = _Exchange(stream, rendered, due, now)
         task = asyncio.get_running_loop().create_task(self._carry_out(exchange))
         self._open[task] = exchange
         return True
@@ -83,11 +91,8 @@ class HttpxEngine:
 
     async def _exchange(self, exchange: _Exchange) -> int:
         """Send the request and take the whole answer, which is not held; returns its status."""
-        plain = self._requests[exchange.stream.name]
-        request = httpx.Request(
-            plain.method, plain.url, headers=plain.headers, stream=plain.stream,
-            extensions={"trace": exchange.trace},
-        )  # fmt: skip
+        request = read(exchange.request, self._url)
+        request.extensions["trace"] = exchange.trace
         response = await self._transport.handle_async_request(request)
         try:
             assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -123,12 +128,13 @@ class HttpxEngine:
 
 
 class _Exchange:
-    """One open request: whose it is, when it was due, and when it was fired."""
+    """One open request: whose it is, as bytes, when it was due, and when it was fired."""
 
-    __slots__ = ("_sent", "due", "fired", "stream")
+    __slots__ = ("_sent", "due", "fired", "request", "stream")
 
-    def __init__(self, stream: Stream, due: float, fired: float) -> None:
+    def __init__(self, stream: Stream, request: bytes, due: float, fired: float) -> None:
         self.stream = stream
+        self.request = request
         self.due = due
         self.fired = fired
         self._sent = False

@@ -20,6 +20,15 @@ class ScenarioJob(msgspec.Struct):
     body: bytes | None = None
 
 
+class Table(msgspec.Struct):
+    """The columns of a `[data.…]` file that expressions name, row by row, in the plan's order."""
+
+    name: str
+    order: Literal["in order", "random", "one per visit"]
+    columns: list[str]
+    rows: list[list[str]]
+
+
 class Job(msgspec.Struct, tag=True):
     """Everything a worker needs before the start. `worker` counts from 0 to `workers` - 1.
 
@@ -42,6 +51,7 @@ class Job(msgspec.Struct, tag=True):
     engine: Literal["wire", "httpx"] = "wire"
     http2: bool = False
     proxy: str | None = None
+    data: list[Table] = []
 
 
 class Begin(msgspec.Struct, tag=True):

@@ -1,4 +1,4 @@
-"""A scenario as a request: built by httpx once, sent as often as it is due."""
+"""A request as httpx builds it, and as it goes on the wire."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def build(
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise PlanError(str(error)) from None
+
+
+def read(rendered: bytes, url: str) -> httpx.Request:
+    """What `render` wrote, as a request to the server of `url` again."""
+    head, _, body = rendered.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    method, path, _ = first.split(b" ")
+    headers = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    where = httpx.URL(url).copy_with(raw_path=path)
+    return httpx.Request(method.decode(), where, headers=headers, content=body or None)
 
 
 def render(request: httpx.Request) -> bytes:

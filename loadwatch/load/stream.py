@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
@@ -24,7 +27,7 @@ def count(histogram: dict[int, int], seconds: float) -> None:
 
 
 class Stream:
-    """A scenario's state.
+    """A scenario's state: `next_request` gives its requests, all the same or each its own.
 
     What happens to every request is counted in plain slots here (`offered`, `received`, `alike`,
     the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
@@ -46,10 +49,10 @@ class Stream:
         "lag",
         "lessons",
         "name",
+        "next_request",
         "offered",
         "prompt",
         "received",
-        "request",
         "response",
         "service",
         "unsent",
@@ -58,10 +61,17 @@ class Stream:
     LESSONS = 8
     """Responses that are looked at for a likeness; a page that is new every time has none."""
 
-    def __init__(self, name: str, request: bytes, arrivals: Arrivals | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        requests: bytes | Iterator[bytes],
+        arrivals: Arrivals | None = None,
+        bodiless: bool = False,
+    ) -> None:
         self.name = name
-        self.request = request
-        self.bodiless = request.startswith(b"HEAD ")
+        endless = repeat(requests) if isinstance(requests, bytes) else requests
+        self.next_request: Callable[[], bytes] = endless.__next__
+        self.bodiless = bodiless
         self.arrivals = arrivals
         self.lessons = self.LESSONS
         self.known = b""

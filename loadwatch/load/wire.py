@@ -67,9 +67,16 @@ class Wire:
         return next((c.due for c in self._open if c.stream is stream), float("inf"))
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
-        """Send one request of `stream`; past the limit of open ones it is dropped, and False."""
+        """Send one request of `stream`.
+
+        Past the limit of open ones, or with no row of data left for it, it is dropped, and False.
+        """
         stream.offered += 1
-        if len(self._open) >= self._limit:
+        try:
+            request = stream.next_request() if len(self._open) < self._limit else None
+        except StopIteration:
+            request = None
+        if request is None:
             stream.dropped += 1
             return False
         if due < self._swept_due:  # it comes late: so would the sweep
@@ -81,9 +88,10 @@ class Wire:
             connection.stream = stream
             connection.due = due
             connection.sent = now
-            connection.out.write(stream.request)  # type: ignore[union-attr]  # it was kept
+            connection.request = request
+            connection.out.write(request)  # type: ignore[union-attr]  # it was kept
         else:
-            self._connect(stream, due, now)
+            self._connect(stream, request, due, now)
         return True
 
     def answered(self, connection: Connection, stream: Stream, keep: bool) -> None:
@@ -141,7 +149,7 @@ class Wire:
         stale.stream = None
         del self._open[stale]
         stream.bucket.retried += 1
-        fresh = self._connect(stream, stale.due, stale.sent)
+        fresh = self._connect(stream, stale.request, stale.due, stale.sent)
         fresh.again = True
         stream.unsent -= 1  # it counts as sent already
         # It stands last now though it is not the youngest: the sweep could come too late for it.
@@ -195,11 +203,11 @@ class Wire:
         if connection in self._open and connection.due == due:
             self.failed(connection, "timeout")
 
-    def _connect(self, stream: Stream, due: float, now: float) -> Connection:
+    def _connect(self, stream: Stream, request: bytes, due: float, now: float) -> Connection:
         """A new connection for one request, which goes out when it stands."""
         stream.connected += 1
         stream.unsent += 1
-        connection = Connection(self, stream, due, now)
+        connection = Connection(self, stream, request, due, now)
         self._open[connection] = None
         connection.attempt = self._loop.create_task(self._attempt(connection))
         return connection

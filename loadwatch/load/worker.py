@@ -14,20 +14,16 @@ import resource
 import signal
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from loadwatch.core.bucket import Bucket, ScenarioBucket
-from loadwatch.core.errors import LoadwatchError, PlanError
+from loadwatch.core.errors import LoadwatchError
 from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
 from loadwatch.load.engine import engine
 from loadwatch.load.generator import ClosedLoop, OpenLoop
-from loadwatch.load.request import build, render
 from loadwatch.load.stream import Stream
+from loadwatch.load.template import all_requests
 from loadwatch.load.timer import precise_timer
 
 HEARTBEAT = 0.05
@@ -46,7 +42,7 @@ class Worker:
         self._start = start
         self._out = out
         self._engine = task.engine
-        self._streams = [Stream(name, render(task.requests[name])) for name in task.requests]
+        self._streams = task.streams
         self.generator = self._closed() if task.job.connections else self._open()
         self._second = 0
         self._cpu = 0.0
@@ -140,34 +136,18 @@ class Worker:
 
 
 class Task:
-    """A job with its requests built, by scenario; PlanError for one that cannot be done.
+    """A job with its requests ready, by scenario; PlanError for one that cannot be done.
 
     All that takes time is done here, before second 0.
     """
 
     def __init__(self, job: messages.Job) -> None:
         self.job = job
-        self.requests = {scenario.name: _built(job, scenario) for scenario in job.scenarios}
-        for name, request in self.requests.items():
-            with _named(name):
-                render(request)
-        self.engine = engine(job, self.requests)
-
-
-def _built(job: messages.Job, scenario: messages.ScenarioJob) -> httpx.Request:
-    with _named(scenario.name):
-        return build(
-            job.url, scenario.path, scenario.headers, job.keep_alive, scenario.method, scenario.body
-        )
-
-
-@contextmanager
-def _named(scenario: str) -> Iterator[None]:
-    """A PlanError that names its scenario, and quotes nothing of its secrets."""
-    try:
-        yield
-    except PlanError as error:
-        raise PlanError(f"scenario.{scenario}: {error}") from None
+        self.streams = [
+            Stream(scenario.name, requests, bodiless=scenario.method == "HEAD")
+            for scenario, requests in zip(job.scenarios, all_requests(job).values(), strict=True)
+        ]
+        self.engine = engine(job)
 
 
 class Conversation:
