@@ -32,8 +32,8 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics, verdicts,
-    completion,
+    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics,
+    verdicts, completion,
 )  # fmt: skip
 """In the order of `--help`."""
 

@@ -68,12 +68,15 @@ def load_plan(path: Path) -> Plan:
 def plan_for(url: str) -> Plan:
     """A bare URL as a plan: its page is the one scenario."""
     parts = _split(url, url)
-    path = parts.path or "/"
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-") or "home"
-    query = f"?{parts.query}" if parts.query else ""
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     origin = f"{parts.scheme}://{parts.netloc}"
-    plan = Plan(target=Target(url=origin), scenarios=(Scenario(name=name, path=path + query),))
-    return check(plan, url)
+    scenario = Scenario(name=scenario_name(path), path=path)
+    return check(Plan(target=Target(url=origin), scenarios=(scenario,)), url)
+
+
+def scenario_name(path: str) -> str:
+    """What a scenario is called that has no name of its own: by its path, without the query."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", path.partition("?")[0]).strip("-") or "home"
 
 
 def decode(document: Mapping[str, Any], source: str) -> Plan:

@@ -5,7 +5,7 @@
 PATH=$PATH:/usr/sbin:/sbin
 packages=
 missing=
-for program in ${NEEDS:-sshd top vmstat nginx tmux ip zsh fish tcsh busybox mawk gawk original-awk}; do
+for program in ${NEEDS:-sshd top vmstat nginx tmux ip zsh fish tcsh busybox mawk gawk original-awk curl httperf ab hey wrk}; do
     command -v "$program" >/dev/null && continue
     missing="$missing $program"
     case $program in
