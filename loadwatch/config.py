@@ -40,6 +40,7 @@ _BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAMES = re.compile(r"[A-Za-z-]*|[^=]+=")
 REDACTED = "(redacted)"
 
@@ -169,7 +170,7 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
     for name, value in scenario.headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        if not HEADER_NAME.fullmatch(name):
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
-from loadwatch.config import scenario_name
+from loadwatch.config import HEADER_NAME, scenario_name
 from loadwatch.core.errors import PlanError
 from loadwatch.core.naming import unique
 from loadwatch.core.plan import Load, Plan, Scenario, Stage, Target
@@ -59,9 +59,10 @@ class Request:
 
     @property
     def path(self) -> str:
-        """From the first slash on, with the query."""
+        """From the first slash on, with the query; whole where it would read as another host's."""
         parts = urlsplit(self.url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return self.origin + path if path.startswith("//") else path
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,19 @@ class Draft:
         if there are none.
         """
         origin = self._target([(step, rate) for visit, rate in shares for step in visit])
-        scenarios: list[Scenario] = []
+        rates: dict[Request, float] = {}
         for visit, rate in shares:
-            steps = [step for step in visit if step.request.origin == origin]
-            for step in steps:
-                path = step.request.path
-                name = unique(scenario_name(path)[:LONGEST_NAME], {s.name for s in scenarios})
-                self.comments[f"scenario.{name}.rate"] = why
-                scenarios.append(self._scenario(name, step.request, rate))
+            if len(visit) > 1:
+                self.leave_out("the order and the pauses of visits: their requests are independent")
+            for step in visit:
+                if step.request.origin == origin:
+                    rates[step.request] = rates.get(step.request, 0.0) + rate
+        scenarios: list[Scenario] = []
+        for request, rate in rates.items():
+            taken = {scenario.name for scenario in scenarios}
+            name = unique(scenario_name(request.path)[:LONGEST_NAME], taken)
+            self.comments[f"scenario.{name}.rate"] = why
+            scenarios.append(self._scenario(name, request, rate))
         target = msgspec.structs.replace(target, url=origin)
         self.plan = Plan(target, load, tuple(scenarios), stages=stages)
 
@@ -171,6 +177,9 @@ class Draft:
             is_ours = low in MADE_ANEW and (low != "host" or value == urlsplit(request.url).netloc)
             if is_ours or name.startswith(":"):
                 continue
+            if not HEADER_NAME.fullmatch(name):
+                self.leave_out(f"the header {name!r}: no header is called so")
+                continue
             if low in CONDITIONAL:
                 self.leave_out(f"the header {name}: with it, answers would be empty (304)")
                 continue
@@ -189,8 +198,8 @@ class Draft:
             self.leave_out(f"{where} that begins with `@`, which in a plan names a file")
         elif "${" in text:
             self.leave_out(f"{where} that holds `${{`, which in a plan begins an expression")
-        elif not text.isascii() and where.startswith("the header"):
-            self.leave_out(f"{where}: it holds characters that are not ASCII")
+        elif where.startswith("the header") and not (text.isascii() and text.isprintable()):
+            self.leave_out(f"{where}: it holds characters that are not printable ASCII")
         elif any("\ud800" <= char <= "\udfff" for char in text):
             self.leave_out(f"{where} that is no text: give it as a file")
         else:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from loadwatch.verbs.ending import say
 
@@ -37,6 +37,15 @@ def add(formats: Any) -> None:
         )  # fmt: skip
     urls = _add(formats, "urls", "a list of URLs, one a line", _of_urls)
     urls.add_argument("file", metavar="FILE", help="or `-` for stdin")
+    har = _add(formats, "har", "a HAR file, as browsers export it", _of_har)
+    har.add_argument("file", metavar="FILE", help="or `-` for stdin")
+    har.add_argument(
+        "--only", action="append", default=[], metavar="HOST",
+        help="requests to this host; repeatable. Unless given: the first one's",
+    )  # fmt: skip
+    har.add_argument(
+        "--static", action="store_true", help="with images, style sheets, scripts, fonts"
+    )
 
 
 def _add(formats: Any, name: str, text: str, read: Reader) -> argparse.ArgumentParser:
@@ -115,19 +124,29 @@ def _of_urls(arguments: argparse.Namespace) -> Draft:
     from loadwatch.importing import urls
 
     with _opened(arguments.file) as file:
-        return urls.read(file, arguments.file, arguments.rate)
+        lines = (line.decode(errors="surrogateescape") for line in file)
+        return urls.read(lines, arguments.file, arguments.rate)
+
+
+def _of_har(arguments: argparse.Namespace) -> Draft:
+    """A draft of a recording."""
+    from loadwatch.importing import har
+
+    with _opened(arguments.file) as file:
+        data = file.read()
+    return har.read(data, arguments.file, arguments.rate, arguments.only, arguments.static)
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
+def _opened(name: str) -> Iterator[BinaryIO]:
     """A file to import, or stdin for `-`; PlanError if it cannot be read."""
     from loadwatch.core.errors import PlanError
 
     if name == "-":
-        yield sys.stdin
+        yield sys.stdin.buffer
         return
     try:
-        with Path(name).open(encoding="utf-8", errors="surrogateescape") as file:
+        with Path(name).open("rb") as file:
             yield file
     except OSError as error:
         raise PlanError(f"{name}: {error.strerror}") from None
