@@ -82,10 +82,10 @@ def test_what_cannot_be_sent_is_said() -> None:
         "x",
     )
     assert draft.left_out[:4] == [
-        "http://a.example/gone: it was blocked or cancelled",
+        "a.example/gone: it was blocked or cancelled",
         "requests of the kind ws:",
         "requests of the kind data:",
-        "http://a.example/up: its body was not recorded",
+        "/up: its body was not recorded",
     ]
     assert any("begins with `@`" in what for what in draft.left_out)
     assert [scenario.body for scenario in written(draft).scenarios] == [None, None, None]
@@ -107,7 +107,7 @@ def test_a_form_of_which_only_the_fields_were_recorded_is_encoded() -> None:
         (b'{"log": {"entries": [{"startedDateTime": "now"}]}}', "log.entries"),
         (b'{"log": {"entries": []}}', "it has no request"),
         (b"\xff\xfe", "no HAR file"),
-        (archive(entry("http://a:x/")), "a:x"),
+        (archive(entry("http://a:x/")), "as 'x'"),
         (archive(entry("http:///x")), "expected http(s)://host"),
     ],
 )

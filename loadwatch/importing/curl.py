@@ -220,7 +220,9 @@ class _Command:
     def _url(self, url: str) -> str:
         whole = url if re.match(r"[a-z][a-z0-9+.-]*://", url, re.IGNORECASE) else f"http://{url}"
         if re.search(r"[{}]|\[[^\]]*-[^\]]*\]", url):
-            self.draft.leave_out(f"{url}: curl's lists and ranges; it is taken as it stands")
+            self.draft.leave_out(
+                f"{url.partition('?')[0]}: curl's lists and ranges; it is taken as it stands"
+            )
         query = list(self.query)
         if "get" in self.flags:
             query += [self._text(option, value) or "" for option, value in self.data]

@@ -83,9 +83,10 @@ def split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise PlanError(f"{url}: {error}") from None
+        raise PlanError(f"a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PlanError(f"{url}: expected http(s)://host…")
+        what = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        raise PlanError(f"{clean(what, 200)}: expected http(s)://host…")
     return parts
 
 
@@ -94,13 +95,14 @@ class Draft:
     """What an importer found in `source`, as far as a plan can hold it.
 
     `comments` go beside a key, by its path (`scenario.home.rate`); `left_out` says what could not
-    be carried over.
+    be carried over, `told` what else there was to see.
     """
 
     source: str
     plan: Plan = field(default_factory=lambda: Plan(Target("")))
     comments: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     secrets: Secrets = field(default_factory=Secrets)
 
     def leave_out(self, what: str) -> None:
@@ -108,12 +110,16 @@ class Draft:
         if what not in self.left_out:
             self.left_out.append(what)
 
+    def tell(self, what: str) -> None:
+        """Say something that was found in the source."""
+        self.told.append(what)
+
     def narration(self) -> list[str]:
         """What the user should know beside the plan: what is missing, what has to be set."""
-        lines = [f"not carried over: {what}" for what in self.left_out]
+        lines = [*self.told, *(f"not carried over: {what}" for what in self.left_out)]
         for name, meaning in self.secrets.meanings.items():
             lines.append(f"set {name} in the environment: {meaning}")
-        return [clean(line, 500) for line in lines]
+        return [clean(self.secrets.everywhere(line), 500) for line in lines]
 
     def compose(
         self,

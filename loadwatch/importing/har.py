@@ -94,7 +94,7 @@ def _chosen(
         elif hosts and host not in hosts:
             draft.leave_out(f"requests to {host}")
         elif not entry.response.status:
-            draft.leave_out(f"{entry.request.url}: it was blocked or cancelled")
+            draft.leave_out(f"{host}{parts.path}: it was blocked or cancelled")
         elif not with_static and is_static(parts.path, entry.response.content.mime_type or ""):
             static += 1
         else:
@@ -125,7 +125,7 @@ def _request(draft: Draft, request: _Request) -> Request:
     if post is not None:
         body = post.text or urlencode([(pair.name, pair.value) for pair in post.params]) or None
         if body is None:
-            draft.leave_out(f"{request.url}: its body was not recorded")
+            draft.leave_out(f"{urlsplit(request.url).path}: its body was not recorded")
         if post.mime_type and "content-type" not in {name.lower() for name, _ in headers}:
             headers.append(("Content-Type", post.mime_type))
     return Request(request.url, request.method, tuple(headers), body)

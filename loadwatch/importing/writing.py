@@ -26,7 +26,9 @@ def as_toml(draft: Draft) -> str:
     """
     document = tomlkit.document()
     for paragraph in _head(draft):
-        lines = textwrap.wrap(clean(paragraph, 2000), WIDTH - 2, subsequent_indent="  ")
+        lines = textwrap.wrap(
+            clean(draft.secrets.everywhere(paragraph), 2000), WIDTH - 2, subsequent_indent="  "
+        )
         for line in lines or [""]:
             document.add(tomlkit.comment(line) if line else tomlkit.nl())
     document.add(tomlkit.nl())
@@ -42,6 +44,8 @@ def _visible(char: str) -> str:
 
 def _head(draft: Draft) -> list[str]:
     lines = [f"Made of {draft.source}. Turn rates with care: the site may be somebody's."]
+    if draft.told:
+        lines += ["", *draft.told]
     if draft.left_out:
         lines += ["", "Not carried over:", *(f"- {what}" for what in draft.left_out)]
     if draft.secrets.meanings:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from loadwatch.verbs.ending import say
+from loadwatch.verbs.planned import count
 
 if TYPE_CHECKING:
     from loadwatch.importing.draft import Draft
@@ -23,6 +24,8 @@ LINES = {
     "hey": "a command line of hey",
     "wrk": "a command line of wrk or wrk2",
 }
+
+STATIC = "with images, style sheets, scripts, fonts"
 
 
 def add(formats: Any) -> None:
@@ -43,9 +46,14 @@ def add(formats: Any) -> None:
         "--only", action="append", default=[], metavar="HOST",
         help="requests to this host; repeatable. Unless given: the first one's",
     )  # fmt: skip
-    har.add_argument(
-        "--static", action="store_true", help="with images, style sheets, scripts, fonts"
+    har.add_argument("--static", action="store_true", help=STATIC)
+    log = _add(
+        formats, "access-log", "an access log of nginx or Apache, common or combined", _of_log
     )
+    log.add_argument("file", metavar="FILE", help="or `-` for stdin")
+    log.add_argument("--target", required=True, metavar="URL", help="the site: a log does not say")
+    log.add_argument("--most", type=count, metavar="N", help="kinds of pages; 20 unless given")
+    log.add_argument("--static", action="store_true", help=STATIC)
 
 
 def _add(formats: Any, name: str, text: str, read: Reader) -> argparse.ArgumentParser:
@@ -124,8 +132,7 @@ def _of_urls(arguments: argparse.Namespace) -> Draft:
     from loadwatch.importing import urls
 
     with _opened(arguments.file) as file:
-        lines = (line.decode(errors="surrogateescape") for line in file)
-        return urls.read(lines, arguments.file, arguments.rate)
+        return urls.read(_lines(file), arguments.file, arguments.rate)
 
 
 def _of_har(arguments: argparse.Namespace) -> Draft:
@@ -135,6 +142,22 @@ def _of_har(arguments: argparse.Namespace) -> Draft:
     with _opened(arguments.file) as file:
         data = file.read()
     return har.read(data, arguments.file, arguments.rate, arguments.only, arguments.static)
+
+
+def _of_log(arguments: argparse.Namespace) -> Draft:
+    """A draft of an access log."""
+    from loadwatch.importing import accesslog
+
+    with _opened(arguments.file) as file:
+        return accesslog.read(
+            _lines(file), arguments.file, arguments.target, arguments.rate, arguments.static,
+            arguments.most or accesslog.MOST,
+        )  # fmt: skip
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Lines of text; bytes that are none as surrogates (PEP 383)."""
+    return (line.decode(errors="surrogateescape") for line in file)
 
 
 @contextmanager
