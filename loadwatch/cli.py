@@ -22,6 +22,7 @@ from loadwatch.verbs import (
     export,
     import_,
     metrics,
+    plan,
     replay,
     report,
     run,
@@ -32,7 +33,7 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, check, sessions, replay, export, import_, compare, report, metrics,
+    demo, watch, run, check, plan, import_, sessions, replay, export, compare, report, metrics,
     verdicts, completion,
 )  # fmt: skip
 """In the order of `--help`."""

@@ -38,6 +38,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
+WITH_UNIT = {Seconds: _DURATION, ByteRate: _BYTE_RATE}
+"""What stands in TOML as a string with its unit."""
 _ENVIRONMENT = re.compile(r"\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -51,6 +53,14 @@ def duration(text: str) -> Seconds:
     if match is None or not float(match[1]):
         raise ValueError(f"expected a duration such as `30s` or `250ms`, got {text!r}")
     return Seconds(float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def spelled(value: Seconds | ByteRate) -> str:
+    """A value as it stands in TOML: `30s`, `250ms`, `1MiB/s`."""
+    if isinstance(value, Seconds):
+        return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
+    unit, size = next((u, s) for u, s in reversed(_SIZES.items()) if value >= s or s == 1)
+    return f"{value / size:g}{unit}/s"
 
 
 def load_plan(path: Path) -> Plan:
@@ -211,6 +221,11 @@ def regrouped(plan: Plan, host: str, groups: tuple[Group, ...]) -> Plan:
     for own in hosts:
         check_groups(own, "process groups")
     return replace(plan, hosts=hosts)
+
+
+def variables(plan: Plan) -> list[str]:
+    """The names of the environment's variables that a plan needs, each once."""
+    return list(dict.fromkeys(_ENVIRONMENT.findall(str(msgspec.to_builtins(plan, enc_hook=float)))))
 
 
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from loadwatch.remote import sshconfig
 from loadwatch.remote.probes import all_probes
 from tests import flavours
+from loadwatch.schema import plan_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -51,6 +53,15 @@ def test_every_metric_of_a_probe_is_explained() -> None:
     named = set(re.findall(r"`([a-z]\S*?)`", section[1]))
     keys = {metric.key for probe in all_probes() for metric in probe.metrics}
     assert {key.removeprefix("group.*.") for key in keys} <= named
+
+
+def test_the_schema_for_editors_is_that_of_the_plan() -> None:
+    """With LOADWATCH_DOCS=write it is written anew instead."""
+    document = ROOT / "docs/plan.schema.json"
+    made = json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("LOADWATCH_DOCS") == "write":
+        document.write_text(made, encoding="utf-8")
+    assert document.read_text(encoding="utf-8") == made
 
 
 EXAMPLE = re.compile(

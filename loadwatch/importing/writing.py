@@ -11,7 +11,8 @@ import msgspec
 import tomlkit
 from tomlkit.items import AoT, Item, Table
 
-from loadwatch.core.plan import Seconds
+from loadwatch.config import spelled
+from loadwatch.core.plan import ByteRate, Seconds
 from loadwatch.importing.draft import Draft
 from loadwatch.remote.text import HIDDEN, clean
 
@@ -94,8 +95,8 @@ def _item(value: Any, where: str, draft: Draft) -> Item:
         for number, inner in enumerate(value):
             tables.append(_table(inner, f"{where}.{getattr(inner, 'name', number)}", draft))
         return tables
-    if isinstance(value, Seconds):
-        return tomlkit.item(f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms")
+    if isinstance(value, Seconds | ByteRate):
+        return tomlkit.item(spelled(value))
     if isinstance(value, float) and value.is_integer():
         return tomlkit.item(int(value))
     return tomlkit.item(draft.secrets.everywhere(value) if isinstance(value, str) else value)
