@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
-from loadwatch.verbs.planned import add_run_options, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, doubt, plan_of, session_path
 
 if TYPE_CHECKING:
+    from loadwatch.core.plan import Plan
     from loadwatch.run import Run
 
 
@@ -46,6 +47,9 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
         raise PlanError("at rate 0 the --requests would never come to an end")
 
+    if not arguments.yes:
+        _confirm(plan)
+
     async def headless() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), duration)
         return run, await _headless(run, arguments.dry_run)
@@ -58,6 +62,22 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         print(outcome, file=sys.stderr)
     written = _write_reports(run, arguments)
     return exit_code(run, interrupted, run.outcomes) or written
+
+
+def _confirm(plan: Plan) -> None:
+    """Ask on the terminal before firing at a public host; PlanError without a yes."""
+    from loadwatch.core.asking import Field, Question
+    from loadwatch.core.errors import PlanError
+    from loadwatch.verbs.asking import on_terminal
+
+    question = asyncio.run(doubt(plan))
+    if not question:
+        return
+    with on_terminal() as asker:
+        if asker is None:
+            raise PlanError(f"{question} --yes fires, or its name in the plan's [target] allow")
+        if asker(Question(question, (Field("yes or no", echo=True),))) != ("yes",):
+            raise PlanError("nothing was fired")
 
 
 def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
@@ -100,6 +120,8 @@ async def _headless(run: Run, dry: bool) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        loop.add_signal_handler(signal.SIGHUP, interrupt)
     try:
         with on_terminal() as asker:
             waiting = asyncio.ensure_future(run.start(asker, hosts_first=True, dry=dry))
