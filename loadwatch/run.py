@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.analysis.answers import Answers
 from loadwatch.analysis.evidence import JUDGED_SECONDS
 from loadwatch.analysis.result import result
-from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.windows import Watcher
 from loadwatch.core.asking import Asker
@@ -102,7 +102,7 @@ class Run:
             session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
-        self.bus.subscribe(Sizes(self._turn.after, partial(self._event, "answer")).add)
+        self.bus.subscribe(Answers(self._turn.after, partial(self._event, "answer")).add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
