@@ -132,6 +132,22 @@ def test_secrets_are_moved_out_and_everything_missing_is_said() -> None:
     assert (plan.target.verify, plan.scenarios[0].rate) == (False, 1.0)
 
 
+def test_what_is_no_header_of_a_login_is_moved_too() -> None:
+    line = (
+        "curl -x http://anna:hunter2@proxy:3128 -b 'lang=en; pwd=geheim-1' -e 'http://a/?token=t0k3n-2'"
+        " 'http://a.example/?userToken=t0k3n-3&page=2&keyword=hey' --json '{\"api_key\":\"k-4\"}'"
+    )
+    draft = curl.read(commands(line))
+    plan = written(draft)
+    assert plan.load.proxy == "http://anna:${env:PROXY_PASSWORD}@proxy:3128"
+    scenario = plan.scenarios[0]
+    # not the LANG and the PWD that every shell has
+    assert scenario.headers["Cookie"] == "lang=${env:LANG_2}; pwd=${env:PWD_2}"
+    assert scenario.headers["Referer"] == "http://a/?token=${env:TOKEN}"
+    assert scenario.path == "/?userToken=${env:USER_TOKEN}&page=2&keyword=hey"
+    assert scenario.body == '{"api_key":"${env:API_KEY}"}'
+
+
 def test_a_rate_is_shared() -> None:
     draft = curl.read(commands("curl http://a.example/ http://a.example/b"), 30)
     assert [scenario.rate for scenario in written(draft).scenarios] == [15, 15]

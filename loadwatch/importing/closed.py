@@ -137,8 +137,7 @@ class _Line:
             case "http2":
                 self.load |= {"engine": "httpx", "http2": True}
             case "proxy":
-                url = value if "://" in value else f"http://{value}"
-                self.load |= {"engine": "httpx", "proxy": url}
+                self.load |= {"engine": "httpx", "proxy": self.draft.secrets.proxy(value)}
             case _:
                 return False
         return True

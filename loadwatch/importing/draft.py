@@ -173,14 +173,15 @@ class Draft:
             body = plain and self.secrets.body(plain)
         path = self.secrets.query(encoded(request.path).replace("${", "%24%7B"))
         headers = self._headers(request)
-        return Scenario(name, path, round(rate, 4), headers, request.method, body)
+        return Scenario(name, path, float(f"{rate:.4g}"), headers, request.method, body)
 
     def _headers(self, request: Request) -> dict[str, str]:
         """The headers that a plan can hold; of those given twice the last, cookies joined."""
         kept: dict[str, tuple[str, str]] = {}
+        host = request.origin.partition("://")[2]
         for name, value in with_credentials(request):
             low = name.lower()
-            is_ours = low in MADE_ANEW and (low != "host" or value == urlsplit(request.url).netloc)
+            is_ours = low in MADE_ANEW and (low != "host" or value == host)
             if is_ours or name.startswith(":"):
                 continue
             if not HEADER_NAME.fullmatch(name):

@@ -25,6 +25,12 @@ _FIELD = re.compile(
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9-]* )?(.+)", re.DOTALL)
 
+OTHERS = frozenset({
+    "COLUMNS", "DISPLAY", "EDITOR", "HOME", "HOST", "HOSTNAME", "LANG", "LANGUAGE", "LINES",
+    "LOGNAME", "MAIL", "OLDPWD", "PAGER", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "TZ", "USER",
+})  # fmt: skip
+"""Variables that a shell has set: a cookie `lang` must not become what stands there."""
+
 SPREAD = 8
 """Characters from which on a secret is looked for in other places too."""
 
@@ -51,7 +57,7 @@ class Secrets:
         if variable is None:
             base = re.sub(r"[^A-Z0-9]+", "_", _CAMEL.sub("_", name).upper()).strip("_") or "SECRET"
             base = f"_{base}" if base[0].isdigit() else base
-            variable = unique(base, self.meanings, "_")
+            variable = unique(base, OTHERS | self.meanings.keys(), "_")
             self.variables[value] = variable
             self.meanings[variable] = meaning
         return f"${{env:{variable}}}"
@@ -63,7 +69,7 @@ class Secrets:
                 self._cookie(pair.strip()) for pair in value.split(";") if pair.strip()
             )
         if not config.is_literal_secret(name, value):
-            return value
+            return self.query(value) if name.lower() == "referer" else value
         match = _SCHEME.fullmatch(value)
         assert match is not None
         scheme = match[1] or ""
@@ -73,6 +79,15 @@ class Secrets:
     def _cookie(self, pair: str) -> str:
         name, _, value = pair.partition("=")
         return f"{name}={self.move(name, value, f'the cookie {name}')}" if value else pair
+
+    def proxy(self, url: str) -> str:
+        """A proxy's URL, `http://` unless it says otherwise: its password moved."""
+        scheme, _, rest = url.rpartition("://")
+        user, at, host = rest.rpartition("@")
+        name, colon, password = user.partition(":")
+        if password:
+            user = name + colon + self.move("proxy-password", password, "the password of the proxy")
+        return f"{scheme or 'http'}://{user}{at}{host}"
 
     def query(self, text: str) -> str:
         """`name=value&…`, in a path or a form: the values of what is called like a secret moved."""

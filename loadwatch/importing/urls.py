@@ -27,7 +27,7 @@ def read(lines: Iterable[str], name: str, rate: float | None = None, most: int =
         if match is None or line.startswith("#"):
             continue
         if match["rest"].strip():
-            draft.leave_out(f"what stands after a URL: {match['rest'].strip()[:60]}")
+            draft.leave_out("what stands behind a URL on its line")
         url = match["url"] if "://" in match["url"] else f"http://{match['url']}"
         counted[Request(url, match["method"] or "GET")] += 1
     kept = counted.most_common(most)
