@@ -136,6 +136,24 @@ async def doubt(plan: Plan) -> str:
     return f"Fire at {plan.target.url}? {address} is a public address." if address else ""
 
 
+def confirm(plan: Plan) -> None:
+    """Without a screen: ask before firing at a public host. PlanError without a yes."""
+    import asyncio
+
+    from loadwatch.core.asking import Field, Question
+    from loadwatch.core.errors import PlanError
+    from loadwatch.verbs.asking import on_terminal
+
+    question = asyncio.run(doubt(plan))
+    if not question:
+        return
+    with on_terminal() as asker:
+        if asker is None:
+            raise PlanError(f"{question} --yes fires, or its name in the plan's [target] allow")
+        if asker(Question(question, (Field("yes or no", echo=True),))) != ("yes",):
+            raise PlanError("nothing was fired")
+
+
 def session_path(arguments: argparse.Namespace, plan: Plan) -> Path:
     """Where to record: as told, else a new file in the default place."""
     from loadwatch.session import default_path

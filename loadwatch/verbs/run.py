@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
-from loadwatch.verbs.planned import add_run_options, doubt, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, confirm, plan_of, session_path
 
 if TYPE_CHECKING:
-    from loadwatch.core.plan import Plan
     from loadwatch.run import Run
 
 
@@ -48,7 +47,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         raise PlanError("at rate 0 the --requests would never come to an end")
 
     if not arguments.yes:
-        _confirm(plan)
+        confirm(plan)
 
     async def headless() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), duration)
@@ -62,22 +61,6 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         print(outcome, file=sys.stderr)
     written = _write_reports(run, arguments)
     return exit_code(run, interrupted, run.outcomes) or written
-
-
-def _confirm(plan: Plan) -> None:
-    """Ask on the terminal before firing at a public host; PlanError without a yes."""
-    from loadwatch.core.asking import Field, Question
-    from loadwatch.core.errors import PlanError
-    from loadwatch.verbs.asking import on_terminal
-
-    question = asyncio.run(doubt(plan))
-    if not question:
-        return
-    with on_terminal() as asker:
-        if asker is None:
-            raise PlanError(f"{question} --yes fires, or its name in the plan's [target] allow")
-        if asker(Question(question, (Field("yes or no", echo=True),))) != ("yes",):
-            raise PlanError("nothing was fired")
 
 
 def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
