@@ -148,6 +148,12 @@ def test_what_is_no_header_of_a_login_is_moved_too() -> None:
     assert scenario.body == '{"api_key":"${env:API_KEY}"}'
 
 
+def test_a_body_from_stdin_is_no_file_called_so() -> None:
+    draft = curl.read(commands("curl --data-binary @- http://a.example/"))
+    assert written(draft).scenarios[0].body is None
+    assert draft.left_out == ["a body from stdin: give it as a file"]
+
+
 def test_a_rate_is_shared() -> None:
     draft = curl.read(commands("curl http://a.example/ http://a.example/b"), 30)
     assert [scenario.rate for scenario in written(draft).scenarios] == [15, 15]

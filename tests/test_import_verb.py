@@ -54,6 +54,10 @@ def test_a_file_is_written_once(tmp_path: Path) -> None:
         (("curl", ""), "the command line is empty"),
         (("ab", "ab http://a/; ab http://b/"), "expected one ab command, got 2"),
         (("curl", "--rate", "0", LINE), "expected a rate per second, got '0'"),
+        (
+            ("httperf", "httperf --rate inf"),
+            "the plan that it would make: scenario[0].rate: Expected",
+        ),
         (("urls", "/none"), "/none: No such file or directory"),
         (("urls", "-"), "it has no request that a plan could make"),
     ],

@@ -166,7 +166,9 @@ class Draft:
 
     def _scenario(self, name: str, request: Request, rate: float) -> Scenario:
         body = request.body
-        if request.file is not None:
+        if request.file == "-":
+            self.leave_out("a body from stdin: give it as a file")
+        elif request.file is not None:
             body = f"@{request.file}"
         elif body is not None:
             plain = self._literal(body, "a body")

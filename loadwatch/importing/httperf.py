@@ -84,7 +84,9 @@ def _compose(
     port = f":{int(found['port'])}" if "port" in found else ""
     if "server-name" in found:
         headers = (("Host", found["server-name"]), *headers)
-    url = f"{scheme}://{found.get('server', 'localhost')}{port}{found.get('uri', '/')}"
+    path = found.get("uri", "/")
+    path = path if path.startswith("/") else f"/{path}"
+    url = f"{scheme}://{found.get('server', 'localhost')}{port}{path}"
     page = Request(url, found.get("method", "GET"), headers)
     visits, load = _workload(draft, found, page)
     of_line, arrival = _arrivals(draft, found)

@@ -81,10 +81,14 @@ def _rate(text: str) -> float:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
+    import tomllib
+
+    from loadwatch import config
     from loadwatch.importing.writing import as_toml
 
     draft: Draft = arguments.read(arguments)
     text = as_toml(draft)
+    config.decode(tomllib.loads(text), "the plan that it would make")
     if arguments.output is None:
         say(text.rstrip())
     else:
