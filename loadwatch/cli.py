@@ -23,6 +23,7 @@ from loadwatch.verbs import (
     import_,
     limit,
     metrics,
+    plan,
     replay,
     report,
     run,
@@ -34,9 +35,8 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, limit, check, sessions, replay, export, import_, compare, report, users,
-    metrics, verdicts,
-    completion,
+    demo, watch, run, limit, check, plan, import_, sessions, replay, export, compare, report, users,
+    metrics, verdicts, completion,
 )  # fmt: skip
 """In the order of `--help`."""
 

@@ -39,8 +39,11 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
+WITH_UNIT = {Seconds: _DURATION, ByteRate: _BYTE_RATE}
+"""What stands in TOML as a string with its unit."""
 _ENVIRONMENT = re.compile(r"(?<!\$)\$\{env:([^}]*)\}")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAMES = re.compile(r"[A-Za-z-]*|[^=]+=")
 REDACTED = "(redacted)"
 
@@ -51,6 +54,14 @@ def duration(text: str) -> Seconds:
     if match is None or not float(match[1]):
         raise ValueError(f"expected a duration such as `30s` or `250ms`, got {text!r}")
     return Seconds(float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def spelled(value: Seconds | ByteRate) -> str:
+    """A value as it stands in TOML: `30s`, `250ms`, `1MiB/s`."""
+    if isinstance(value, Seconds):
+        return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
+    unit, size = next((u, s) for u, s in reversed(_SIZES.items()) if value >= s or s == 1)
+    return f"{value / size:g}{unit}/s"
 
 
 def load_plan(path: Path) -> Plan:
@@ -80,12 +91,15 @@ def _from_directory(plan: Plan, directory: Path) -> Plan:
 def plan_for(url: str) -> Plan:
     """A bare URL as a plan: its page is the one scenario."""
     parts = _split(url, url)
-    path = parts.path or "/"
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-") or "home"
-    query = f"?{parts.query}" if parts.query else ""
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     origin = f"{parts.scheme}://{parts.netloc}"
-    plan = Plan(target=Target(url=origin), scenarios=(Scenario(name=name, path=path + query),))
-    return check(plan, url)
+    scenario = Scenario(name=scenario_name(path), path=path)
+    return check(Plan(target=Target(url=origin), scenarios=(scenario,)), url)
+
+
+def scenario_name(path: str) -> str:
+    """What a scenario is called that has no name of its own: by its path, without the query."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", path.partition("?")[0]).strip("-") or "home"
 
 
 def decode(document: Mapping[str, Any], source: str) -> Plan:
@@ -182,7 +196,7 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
     for name, value in scenario.headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        if not HEADER_NAME.fullmatch(name):
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
         if any(ord(char) < 32 or ord(char) == 127 for char in value):
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
@@ -242,6 +256,11 @@ def regrouped(plan: Plan, host: str, groups: tuple[Group, ...]) -> Plan:
     for own in hosts:
         check_groups(own, "process groups")
     return replace(plan, hosts=hosts)
+
+
+def variables(plan: Plan) -> list[str]:
+    """The names of the environment's variables that a plan needs, each once."""
+    return list(dict.fromkeys(_ENVIRONMENT.findall(str(msgspec.to_builtins(plan, enc_hook=float)))))
 
 
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
@@ -324,12 +343,17 @@ def recorded(document: Mapping[str, Any], source: str) -> Plan:
         raise PlanError(f"{source}: plan: {error}") from None
 
 
+def sounds_secret(name: str) -> bool:
+    """Whether a header or a column of this name is likely to hold a credential."""
+    return _SECRET_HEADER.search(name) is not None
+
+
 def is_literal_secret(header: str, value: str) -> bool:
     """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`.
 
     Beside `${env:…}` there may be names and schemes (`sessionid=`, `Bearer`), but no values.
     """
-    if _SECRET_HEADER.search(header) is None or value.startswith("@"):
+    if not sounds_secret(header) or value.startswith("@"):
         return False
     bare = without(value)
     return bare == value or not all(map(_NAMES.fullmatch, re.split(r"[;,\s]+", bare)))

@@ -12,6 +12,7 @@ import msgspec
 from loadwatch.config import check
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
+from loadwatch.core.naming import unique
 from loadwatch.core.plan import HIGHEST_RATE, Group, Host, Plan, Scenario, Seconds
 
 CLOSED_CONNECTIONS = 10
@@ -122,7 +123,4 @@ def host_for(address: str, taken: Collection[str]) -> Host:
         raise PlanError(f"--host: {error}") from None
     label = host if re.fullmatch(r"[\d.]+", host) else host.split(".")[0]
     base = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-") or "host"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base}-{number}", number + 1
-    return Host(name=name, ssh=address)
+    return Host(name=unique(base, taken), ssh=address)

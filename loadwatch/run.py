@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.analysis.answers import Answers
 from loadwatch.analysis.result import result
-from loadwatch.analysis.sizes import Sizes
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.windows import Watcher
 from loadwatch.core.asking import Asker
@@ -103,7 +103,7 @@ class Run:
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
         self.bus.subscribe(self._searching.add)
-        self.bus.subscribe(Sizes(self._turning.rates, partial(self._event, "answer")).add)
+        self.bus.subscribe(Answers(self._turning.rates, partial(self._event, "answer")).add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False

@@ -5,7 +5,7 @@
 PATH=$PATH:/usr/sbin:/sbin
 packages=
 missing=
-for program in ${NEEDS:-sshd top vmstat nginx tmux ip zsh fish tcsh busybox mawk gawk original-awk}; do
+for program in ${NEEDS:-sshd top vmstat nginx tmux ip zsh fish tcsh busybox mawk gawk original-awk curl httperf ab hey wrk apache2}; do
     command -v "$program" >/dev/null && continue
     missing="$missing $program"
     case $program in
@@ -13,6 +13,7 @@ for program in ${NEEDS:-sshd top vmstat nginx tmux ip zsh fish tcsh busybox mawk
     top | vmstat) packages="$packages procps" ;;
     nginx) packages="$packages nginx-light" ;;
     ab) packages="$packages apache2-utils" ;;
+    apache2) packages="$packages apache2-bin" ;;
     ip) packages="$packages iproute2" ;;
     *) packages="$packages $program" ;;
     esac

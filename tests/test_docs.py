@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from loadwatch.remote import sshconfig
 from loadwatch.remote.probes import all_probes
+from loadwatch.schema import plan_schema
 from tests import flavours
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,3 +53,39 @@ def test_every_metric_of_a_probe_is_explained() -> None:
     named = set(re.findall(r"`([a-z]\S*?)`", section[1]))
     keys = {metric.key for probe in all_probes() for metric in probe.metrics}
     assert {key.removeprefix("group.*.") for key in keys} <= named
+
+
+def test_the_schema_for_editors_is_that_of_the_plan() -> None:
+    """With LOADWATCH_DOCS=write it is written anew instead."""
+    document = ROOT / "docs/plan.schema.json"
+    made = json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("LOADWATCH_DOCS") == "write":
+        document.write_text(made, encoding="utf-8")
+    assert document.read_text(encoding="utf-8") == made
+
+
+EXAMPLE = re.compile(
+    r"```sh\n(loadwatch import .*?)```\n\n```toml\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL
+)
+
+
+def test_every_plan_in_import_md_is_what_is_imported(tmp_path: Path) -> None:
+    """With LOADWATCH_DOCS=write the document is written anew instead."""
+    shutil.copytree(ROOT / "docs/examples/import", tmp_path, dirs_exist_ok=True)
+    document = ROOT / "docs/import.md"
+
+    def imported(match: re.Match[str]) -> str:
+        command = f'loadwatch() {{ "{sys.executable}" -m loadwatch "$@"; }}\n{match[1]}'
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        told = f"\n```text\n{done.stderr}```\n" if done.stderr else ""
+        return f"```sh\n{match[1]}```\n\n```toml\n{done.stdout}```\n{told}"
+
+    text = document.read_text(encoding="utf-8")
+    made = EXAMPLE.sub(imported, text)
+    if os.environ.get("LOADWATCH_DOCS") == "write":
+        document.write_text(made, encoding="utf-8")
+        return
+    assert made.count("```toml") > 4
+    assert made == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from loadwatch.session import open_session
 from tests.terminal import Terminal, terminal
-from tests.test_cli import children
+from tests.test_cli import a_site, children, loadwatch
 
 LOADWATCH = (sys.executable, "-m", "loadwatch")
 PANES = ("Rate", "Status", "Response time", "CPU", "Processes", "Swap")
@@ -29,6 +30,11 @@ def all_gone(pids: list[int], seconds: float = 20) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def close_window(shown: Terminal) -> None:
+    with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - a descriptor is wanted
+        os.dup2(nothing.fileno(), shown.process.child_fd)
 
 
 def asked_rates(shown: Terminal) -> list[str]:
@@ -208,10 +214,76 @@ def test_a_terminal_that_goes_takes_everything_with_it(tmp_path: Path) -> None:
         assert shown.process.pid is not None
         below = children(shown.process.pid)
         assert len(below) >= 5
-        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - a descriptor is wanted
-            os.dup2(nothing.fileno(), shown.process.child_fd)  # the window is closed
+        close_window(shown)
         deadline = time.monotonic() + 20
         while shown.process.isalive() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not shown.process.isalive()
         assert all_gone(below)
+
+
+def test_a_dashboard_whose_terminal_goes_without_a_signal_ends_too(tmp_path: Path) -> None:
+    """In a session of its own nobody tells it; as after a `setsid`, or in some containers."""
+    session = tmp_path / "run.loadwatch"
+    pid_file = tmp_path / "pid"
+    with a_site() as url:
+        line = f'echo $$ >{pid_file}; exec "$0" -m loadwatch watch {url} --session {session}'
+        command = ("setsid", "--wait", "sh", "-c", line, sys.executable)
+        with terminal(*command) as shown:
+            shown.wait_for("● firing")
+            below = [int(pid_file.read_text()), *children(int(pid_file.read_text()))]
+            close_window(shown)
+            gone = all_gone(below)
+            for pid in () if gone else below:  # no signal of the terminal's reaches them
+                os.kill(pid, signal.SIGKILL)
+            assert gone
+    with open_session(session) as recorded:
+        assert recorded.meta["state"] == "ended"
+
+
+def test_a_run_whose_terminal_goes_stops_and_is_whole(tmp_path: Path) -> None:
+    session = tmp_path / "run.loadwatch"
+    with a_site() as url:
+        command = (*LOADWATCH, "run", url, "--duration", "5m", "--session", str(session))
+        with terminal(*command) as shown:
+            shown.wait_for("0:01")
+            assert shown.process.pid is not None
+            below = [shown.process.pid, *children(shown.process.pid)]
+            close_window(shown)
+            deadline = time.monotonic() + 20
+            while shown.process.isalive() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert all_gone(below)
+    with open_session(session) as recorded:
+        assert recorded.meta["state"] == "ended"
+
+
+@pytest.mark.parametrize("answer", ["yes", "no", "\x04"])
+def test_a_run_at_a_public_host_takes_a_word(tmp_path: Path, answer: str) -> None:
+    session = tmp_path / "run.loadwatch"
+    public = "http://224.0.0.1:9"  # multicast: nobody could be reached by mistake
+    command = (*LOADWATCH, "run", public, "--requests", "1", "--session", str(session))
+    with terminal(*command) as shown:
+        shown.wait_for("224.0.0.1 is a public address")
+        shown.press(f"{answer}\r" if answer != "\x04" else answer)
+        code, said = shown.end()
+    if answer == "yes":
+        assert session.exists()
+        assert "connect" in said
+    else:
+        assert (code, session.exists()) == (2, False)
+        assert "nothing was fired" in said
+
+
+def test_a_script_says_yes_or_names_the_host(tmp_path: Path) -> None:
+    public = "http://224.0.0.1:9"
+    run = ("run", public, "--requests", "1", "--timeout", "2s")
+    refused = loadwatch(*run, "--session", str(tmp_path / "a"))
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"loadwatch: Fire at {public}? 224.0.0.1 is a public address. --yes fires, or its name in"
+        " the plan's [target] allow\n"
+    )
+    sure = loadwatch(*run, "--yes", "--session", str(tmp_path / "b"))
+    assert (sure.returncode, (tmp_path / "b").exists()) == (0, True)
+    assert not (tmp_path / "a").exists()

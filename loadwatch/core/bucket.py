@@ -25,6 +25,7 @@ class ScenarioBucket(msgspec.Struct):
     happened. The histograms are `core.histogram` counts: `response` (due to done, timeouts
     included at the time given up), `service` (send to done; making a connection where there is none
     is part of it), `lag` (due to send). `connected` counts the connections that were begun.
+    `retry_after` is the wait (seconds) that the server asked for last, with a 429 or a 503.
     """
 
     offered: int = 0
@@ -37,6 +38,7 @@ class ScenarioBucket(msgspec.Struct):
     received: int = 0
     in_flight: int = 0
     oldest: float = 0.0
+    retry_after: float = 0.0
     status: dict[int, int] = {}
     errors: dict[str, int] = {}
     response: dict[int, int] = {}
@@ -72,6 +74,7 @@ def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
     total.received += part.received
     total.in_flight += part.in_flight
     total.oldest = max(total.oldest, part.oldest)
+    total.retry_after = max(total.retry_after, part.retry_after)
     _add_counts(total.status, part.status)
     _add_counts(total.errors, part.errors)
     _add_counts(total.response, part.response)

@@ -166,6 +166,9 @@ def _load_metrics(prefix: str) -> list[Metric]:
         Metric(f"{prefix}.errors.*", per_second, "Errors", "rate", "lower"),
         Metric(f"{prefix}.connections", per_second, "New connections", "rate"),
         Metric(f"{prefix}.retried", per_second, "Retried on a stale connection", "rate", "lower"),
+        Metric(
+            f"{prefix}.retry_after", Unit.SECONDS, "Retry-After of 429 and 503", "maximum", "lower"
+        ),
         Metric(f"{prefix}.received", Unit.BYTES_PER_SECOND, "Received", "rate"),
         Metric(f"{prefix}.response.mean", Unit.SECONDS, "Response time mean", "gauge", "lower"),
         Metric(f"{prefix}.service.mean", Unit.SECONDS, "Service time mean", "gauge", "lower"),

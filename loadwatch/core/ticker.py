@@ -245,6 +245,8 @@ def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     values[f"{prefix}.received"] = part.received
     values[f"{prefix}.in_flight"] = part.in_flight
     values[f"{prefix}.oldest"] = part.oldest
+    if part.retry_after:
+        values[f"{prefix}.retry_after"] = part.retry_after
     for family in range(2, 6):
         values[f"{prefix}.status.{family}xx"] = 0
     for code, count in sorted(part.status.items()):

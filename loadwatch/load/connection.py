@@ -135,8 +135,8 @@ class Connection(Plain):
             if stream.lessons and self.head is data:
                 stream.learn(data, self.status, self.keep, len(data) if self.plain else 0)
             self.done = False
+            stream.told(self.status, self.head)
             self.head = None
-            stream.tally(self.status)
             self.wire.answered(self, stream, self.keep)
 
     def _read_head(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ from loadwatch.core.plan import Plan
 from loadwatch.load.engine import tls_context
 from loadwatch.load.fleet import share_out
 from loadwatch.load.messages import ScenarioJob
+from loadwatch.load.pushback import STATUSES, retry_after
 from loadwatch.load.request import read
 from loadwatch.load.template import all_requests
 
@@ -31,6 +32,7 @@ MEANINGS = {
     404: "there is no such page: check the path",
     405: "it does not take this method",
     429: "it limits the rate",
+    503: "a server error",
 }
 
 
@@ -90,12 +92,19 @@ def _problem(response: httpx.Response, headers: set[str], size: int, is_whole: b
             return f"redirects to {where}: {why}"
         return f"redirects to {where}, which is not followed: set target.url or the path to it"
     if status in MEANINGS:
-        return MEANINGS[status]
+        return MEANINGS[status] + _wait(response)
     if status >= 400:
         return "a server error" if status >= 500 else "a client error"
     if not is_whole:
         return "the answer has no end"
     return "" if size or status == 204 or response.request.method == "HEAD" else "an empty answer"
+
+
+def _wait(response: httpx.Response) -> str:
+    """When the server asks to come again, if it does."""
+    asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
+    wait = retry_after(*asked) if response.status_code in STATUSES else 0.0
+    return f", Retry-After {format_value(wait, Unit.SECONDS)}" if wait else ""
 
 
 def _trouble(error: httpx.HTTPError) -> str:

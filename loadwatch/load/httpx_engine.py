@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from loadwatch.load.pushback import STATUSES, retry_after
 from loadwatch.load.request import read
 from loadwatch.load.stream import Stream
 from loadwatch.load.wire import error_kind
@@ -100,6 +101,9 @@ class HttpxEngine:
                 exchange.stream.received += len(part)
         finally:
             await response.aclose()
+        if response.status_code in STATUSES:
+            asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
+            exchange.stream.retry_after = retry_after(*asked)
         return response.status_code
 
     def _end(self, exchange: _Exchange, how: int | str) -> None:

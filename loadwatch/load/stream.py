@@ -8,6 +8,7 @@ from itertools import repeat
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
+from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 
 _SHIFT = SUB_BUCKET_BITS - 1
@@ -54,6 +55,7 @@ class Stream:
         "prompt",
         "received",
         "response",
+        "retry_after",
         "service",
         "unsent",
     )
@@ -78,6 +80,7 @@ class Stream:
         self._repeat: Repeat | None = None
         self._wire_size = 0
         self.keep = True
+        self.retry_after = 0.0
         self._renew()
 
     def _renew(self) -> None:
@@ -104,6 +107,8 @@ class Stream:
                 for index, times in self.prompt.items():
                     histogram[index] = histogram.get(index, 0) + times
             self.prompt = {}
+        if self.retry_after and not STATUSES.isdisjoint(bucket.status):
+            bucket.retry_after = self.retry_after
         return bucket
 
     def take(self) -> ScenarioBucket:
@@ -147,6 +152,12 @@ class Stream:
         self.tally(status)
         count(self.response, response)
         count(self.service, service)
+
+    def told(self, status: int, head: bytes) -> None:
+        """A response that had to be read: its status, and when it asks to come again."""
+        if status in STATUSES:
+            self.retry_after = of_head(head)
+        self.tally(status)
 
     def tally(self, status: int, times: int = 1) -> None:
         """So many responses had this status. Anything below 400 is goodput."""

@@ -130,7 +130,7 @@ class Wire:
             if connection.delimited_by_close():
                 stream = connection.stream
                 assert stream is not None
-                stream.tally(connection.parser.get_status_code())
+                stream.told(connection.parser.get_status_code(), connection.head)
                 self.answered(connection, stream, keep=False)
             else:
                 self.failed(connection, "reset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,9 @@ def to_reader() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):  # a pipe's reader, a terminal
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

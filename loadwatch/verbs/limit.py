@@ -8,11 +8,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, say
-from loadwatch.verbs.planned import add_run_options, duration, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, confirm, duration, plan_of, session_path
 from loadwatch.verbs.run import headless
 
 if TYPE_CHECKING:
     from loadwatch.core.limit import Goal
+    from loadwatch.core.plan import Plan
     from loadwatch.run import Run
 
 
@@ -59,6 +60,8 @@ def share(text: str) -> float:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
+    import msgspec
+
     from loadwatch.core.errors import PlanError
 
     for name in ("rate", "duration", "requests"):
@@ -66,7 +69,10 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             raise PlanError(
                 f"--{name} does not go with limit, which turns the rate and ends itself"
             )
-    run, interrupted = asyncio.run(_search(arguments))
+    plan = msgspec.structs.replace(plan_of(arguments), stages=())
+    if not arguments.yes:
+        confirm(plan)
+    run, interrupted = asyncio.run(_search(plan, arguments))
     if not run.began:
         return INTERRUPTED
     found = run.result()["limits"][-1] | {"session": str(run.status.recording)}
@@ -74,13 +80,10 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     return exit_code(run, interrupted)
 
 
-async def _search(arguments: argparse.Namespace) -> tuple[Run, bool]:
+async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]:
     """The run of a search from start to end, and whether the user ended it."""
-    import msgspec
-
     from loadwatch.run import Run
 
-    plan = msgspec.structs.replace(plan_of(arguments), stages=())
     run = Run(plan, session_path(arguments, plan))
     run.find_limit(_goal(run, arguments))
     return run, await headless(run, dry=False)

@@ -44,6 +44,7 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
     host.add_argument("--interval", type=duration, metavar="D", help="of vmstat and top")
     add_group_options(host)
     command.add_argument("--session", type=Path, metavar="FILE", help="where to record")
+    command.add_argument("--yes", action="store_true", help="fire at a public host unasked")
 
 
 def add_group_options(command: Any) -> None:
@@ -125,6 +126,32 @@ def _repeated(arguments: argparse.Namespace) -> Plan:
                 raise PlanError(f"scenario {scenario.name}: {name} was not recorded, as it stood"
                                 " in clear: give it by --header")  # fmt: skip
     return plan
+
+
+async def doubt(plan: Plan) -> str:
+    """What to ask before firing at this target; empty where nothing needs a word."""
+    from loadwatch.load.reach import public_address
+
+    address = await public_address(plan.target)
+    return f"Fire at {plan.target.url}? {address} is a public address." if address else ""
+
+
+def confirm(plan: Plan) -> None:
+    """Without a screen: ask before firing at a public host. PlanError without a yes."""
+    import asyncio
+
+    from loadwatch.core.asking import Field, Question
+    from loadwatch.core.errors import PlanError
+    from loadwatch.verbs.asking import on_terminal
+
+    question = asyncio.run(doubt(plan))
+    if not question:
+        return
+    with on_terminal() as asker:
+        if asker is None:
+            raise PlanError(f"{question} --yes fires, or its name in the plan's [target] allow")
+        if asker(Question(question, (Field("yes or no", echo=True),))) != ("yes",):
+            raise PlanError("nothing was fired")
 
 
 def session_path(arguments: argparse.Namespace, plan: Plan) -> Path:

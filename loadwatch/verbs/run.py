@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
-from loadwatch.verbs.planned import add_run_options, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, confirm, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.run import Run
@@ -45,6 +45,9 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         raise PlanError("run needs an end: --duration, --requests, or stages in the plan")
     if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):
         raise PlanError("at rate 0 the --requests would never come to an end")
+
+    if not arguments.yes:
+        confirm(plan)
 
     async def carried_out() -> tuple[Run, bool]:
         run = Run(plan, session_path(arguments, plan), duration)
@@ -100,6 +103,8 @@ async def headless(run: Run, dry: bool) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        loop.add_signal_handler(signal.SIGHUP, interrupt)
     try:
         with on_terminal() as asker:
             waiting = asyncio.ensure_future(run.start(asker, hosts_first=True, dry=dry))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
 from loadwatch.verbs.named import comparing
-from loadwatch.verbs.planned import add_run_options, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, doubt, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.core.plan import Plan
 
 FAREWELL = 1.0
 """Seconds that open requests may take when the dashboard is left."""
+
+LOOK = 1.0
+"""Seconds between two looks whether the terminal is still there."""
 
 
 def add(verbs: Any) -> None:
@@ -30,7 +34,6 @@ def add(verbs: Any) -> None:
         "--follow", action="store_true", help="PLAN is a session that another process records"
     )
     command.add_argument("--no-dry-run", action="store_true", help="do not try a request before")
-    command.add_argument("--yes", action="store_true", help="fire at a public host unasked")
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
@@ -69,7 +72,7 @@ def dashboard(
         run = Run(plan, session, duration, endless=True)
 
         async def begin() -> None:
-            question = "" if is_sure else await _doubt(plan)
+            question = "" if is_sure else await doubt(plan)
             if question and not await app.push_screen_wait(Confirm(question)):
                 app.exit()
                 return
@@ -81,7 +84,7 @@ def dashboard(
                 startup=begin, thresholds=run.thresholds, panes=panes,
             )  # fmt: skip
             app.compare = comparing(session)
-            _end_on_signals(app.exit)
+            _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:
                 raise app.failure
@@ -99,15 +102,21 @@ def dashboard(
     return crashed or exit_code(run, interrupted=False)
 
 
-async def _doubt(plan: Plan) -> str:
-    """What to ask before firing at this target; empty where nothing needs a word."""
-    from loadwatch.load.reach import public_address
+def _end_without_terminal(end: Callable[[], Any]) -> None:
+    """Call `end` upon a signal, or when nobody can be behind the terminal any more.
 
-    address = await public_address(plan.target)
-    return f"Fire at {plan.target.url}? {address} is a public address." if address else ""
-
-
-def _end_on_signals(end: Callable[[], Any]) -> None:
+    A terminal that goes sends SIGHUP, but only to those whose controlling terminal it is.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end)
+    terminal = select.poll()
+    terminal.register(sys.stdin.fileno(), 0)  # a hang-up is told unasked
+
+    def look() -> None:
+        if terminal.poll(0):
+            end()
+        else:
+            loop.call_later(LOOK, look)
+
+    look()

@@ -1,0 +1,21 @@
+"""What the answers say while a run goes on: see `analysis.sizes` and `analysis.pushback`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from loadwatch.analysis.pushback import Pushback
+from loadwatch.analysis.sizes import Sizes
+from loadwatch.core.tick import Tick
+
+
+class Answers:
+    """Listens to a bus (`answers.add`); `on_change` gets a line for each change of a scenario."""
+
+    def __init__(self, scenarios: Collection[str], on_change: Callable[[str], object]) -> None:
+        self._listeners = Sizes(scenarios, on_change), Pushback(scenarios, on_change)
+
+    def add(self, tick: Tick) -> None:
+        """Take the next tick."""
+        for listener in self._listeners:
+            listener.add(tick)

@@ -1,0 +1,62 @@
+"""What a plan will send, without sending it and without its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from loadwatch import config
+from loadwatch.core.expression import Column, parse
+from loadwatch.core.plan import Plan, Scenario
+from loadwatch.load.fleet import share_out
+from loadwatch.load.messages import Table
+from loadwatch.load.template import all_requests
+
+
+def first_requests(plan: Plan) -> Iterator[tuple[Scenario, bytes]]:
+    """The first request of every scenario, as HTTP/1.1 has it on the wire.
+
+    Variables of the environment stand there by name, and so do columns of data files that look
+    like secrets; literal secrets and the contents of files in headers not at all. PlanError for
+    what could not be sent.
+    """
+    blank = config.recorded(config.redact(plan), "the plan")
+    named = config.fill_in(_without_files(blank), {name: name for name in config.variables(plan)})
+    job = share_out(named)[0]
+    for table in job.data:
+        _name_secrets(table, plan)
+    requests = all_requests(job)
+    for scenario in plan.scenarios:
+        yield scenario, next(requests[scenario.name])
+
+
+def _name_secrets(table: Table, plan: Plan) -> None:
+    """Put the name of a column in place of its values where they may be secret."""
+    secret = {
+        part.name
+        for scenario in plan.scenarios
+        for header, value in scenario.headers.items()
+        for part in parse(value)
+        if isinstance(part, Column) and part.table == table.name and config.sounds_secret(header)
+    }
+    for at, name in enumerate(table.columns):
+        if name in secret or config.sounds_secret(name):
+            for row in table.rows:
+                row[at] = name
+
+
+def _without_files(plan: Plan) -> Plan:
+    """The plan with `(@file)` where a header's value is in a file: it may be a secret."""
+    replace = msgspec.structs.replace
+    scenarios = (
+        replace(
+            scenario,
+            headers={
+                name: f"({value})" if value.startswith("@") else value
+                for name, value in scenario.headers.items()
+            },
+        )
+        for scenario in plan.scenarios
+    )
+    return replace(plan, scenarios=tuple(scenarios))
