@@ -26,6 +26,9 @@ WHOLE = """
 url = "https://a.example"
 timeout = "250ms"
 allow = ["a.example"]
+[data.user]
+file = "users.csv"
+order = "random"
 [load]
 workers = 2
 max_rate = 100

@@ -1,0 +1,157 @@
+"""Whether a plan makes sense as a whole, beyond what its types say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import msgspec
+
+from loadwatch.core.address import parse_address
+from loadwatch.core.errors import PlanError
+from loadwatch.core.expression import Column, did_you_mean, parse
+from loadwatch.core.plan import NAME, Access, Data, Group, Host, Load, Plan, Scenario
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def split_url(url: str, where: str) -> SplitResult:
+    """The parts of `url`; PlanError if it has none."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from None
+
+
+def check(plan: Plan, source: str) -> Plan:
+    """`plan` if it makes sense as a whole, else PlanError."""
+
+    def wrong(where: str, what: str) -> PlanError:
+        return PlanError(f"{source}: {where}: {what}")
+
+    target = split_url(plan.target.url, f"{source}: target.url")
+    if target.scheme not in ("http", "https") or not target.hostname:
+        raise wrong("target.url", f"expected http(s)://host…, got {plan.target.url!r}")
+    try:
+        if target.port == 0:
+            raise ValueError("port 0 is no port")
+    except ValueError as error:
+        raise wrong("target.url", str(error)) from None
+    if target.username is not None or target.password is not None:
+        raise wrong("target.url", "put credentials into a header, not into the URL")
+    if not 0 <= plan.load.seed < 2**63:
+        raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
+    if plan.target.timeout > 3600:
+        raise wrong("target.timeout", "at most 1h")
+    _check_engine(plan.load, wrong)
+    if not plan.scenarios:
+        raise wrong("scenario", "at least one [[scenario]] is needed")
+    for kind, names in (
+        ("scenario", [scenario.name for scenario in plan.scenarios]),
+        ("host", [host.name for host in plan.hosts]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise wrong(kind, f"the name {name!r} is given twice")
+    for name, table in plan.data.items():
+        if not table.file.endswith((".csv", ".jsonl")):
+            raise wrong(f"data.{name}.file", f"expected a .csv or .jsonl file, got {table.file!r}")
+    for scenario in plan.scenarios:
+        _check_scenario(scenario, plan.target.url, wrong)
+        _check_expressions(scenario, plan.data, wrong)
+    for host in plan.hosts:
+        _check_access(host, wrong)
+        check_groups(host, source)
+    total = sum(scenario.rate for scenario in plan.scenarios)
+    if plan.load.max_rate is not None:
+        if plan.load.connections:
+            raise wrong("load.max_rate", "a closed loop has no rate that could keep below it")
+        for scale in [1.0, *(stage.scale for stage in plan.stages)]:
+            if total * scale > plan.load.max_rate + 1e-9:
+                raise wrong(
+                    "load.max_rate", f"the rates sum to {total * scale:g}/s, above the ceiling of "
+                    f"{plan.load.max_rate:g}/s"
+                )  # fmt: skip
+    return plan
+
+
+def _check_engine(load: Load, wrong: Callable[[str, str], PlanError]) -> None:
+    if load.engine == "wire":
+        for name in ("http2", "proxy"):
+            if getattr(load, name):
+                raise wrong(f"load.{name}", 'only the other engine can: engine = "httpx"')
+    if load.proxy is not None:
+        proxy = split_url(load.proxy, "load.proxy")
+        if proxy.scheme not in ("http", "https") or not proxy.hostname:
+            raise wrong("load.proxy", "expected http(s)://host:port")
+
+
+def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], PlanError]) -> None:
+    where = f"scenario.{scenario.name}"
+    if scenario.method == "CONNECT":
+        raise wrong(f"{where}.method", "CONNECT opens a tunnel; `load.proxy` uses one")
+    ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
+    if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        raise wrong(f"{where}.path", "it leads away from the target")
+    for name, value in scenario.headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            raise wrong(f"{where}.headers", f"{name!r} is no header name")
+        if any(ord(char) < 32 or ord(char) == 127 for char in value):
+            raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
+
+
+def _check_expressions(
+    scenario: Scenario, data: Mapping[str, Data], wrong: Callable[[str, str], PlanError]
+) -> None:
+    """Columns are looked for when the file is read; here only whether there is such a table."""
+    where = f"scenario.{scenario.name}"
+    texts = {f"{where}.headers.{name}": value for name, value in scenario.headers.items()}
+    texts |= {f"{where}.path": scenario.path, f"{where}.body": scenario.body or ""}
+    for key, text in texts.items():
+        try:
+            columns = [part for part in parse(text) if isinstance(part, Column)]
+        except ValueError as error:
+            raise wrong(key, str(error)) from None
+        for column in columns:
+            if column.table not in data:
+                known = [f"{name}.{column.name}" for name in data]
+                hint = did_you_mean(f"{column.table}.{column.name}", [*known, "seq", "uuid"])
+                raise wrong(key, f"there is no [data.{column.table}]; {hint}")
+
+
+def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
+    try:
+        parse_address(host.access.to)
+    except ValueError as error:
+        to = ".to" if isinstance(host.ssh, Access) else ""
+        raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
+
+
+def check_groups(host: Host, source: str) -> None:
+    """PlanError if a process group of `host` makes no sense."""
+    names = [group.name for group in host.groups]
+    for group in host.groups:
+        where = f"{source}: host.{host.name}.group"
+        if names.count(group.name) > 1:
+            raise PlanError(f"{where}: the name {group.name!r} is given twice")
+        where += f".{group.name}"
+        if not NAME.fullmatch(group.name):
+            raise PlanError(f"{where}: a name is made of letters, digits, `_` and `-`")
+        if group.user is None and group.command is None and group.pids is None:
+            raise PlanError(f"{where}: give user, command or pids")
+        try:
+            re.compile(group.command or "")
+        except re.error as error:
+            raise PlanError(f"{where}.command: not a regular expression: {error}") from None
+
+
+def regrouped(plan: Plan, host: str, groups: tuple[Group, ...]) -> Plan:
+    """`plan` with other process groups on `host`; PlanError if one of them makes no sense."""
+    if host not in (own.name for own in plan.hosts):
+        raise PlanError(f"no host {host!r}")
+    replace = msgspec.structs.replace
+    hosts = tuple(replace(own, groups=groups) if own.name == host else own for own in plan.hosts)
+    for own in hosts:
+        check_groups(own, "process groups")
+    return replace(plan, hosts=hosts)
