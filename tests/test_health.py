@@ -62,6 +62,10 @@ def seen(
         (Gates(), {"lag": 0.012, "response": 0.2}, (), ()),
         (Gates(), {"lag": 0.06, "response": 0.2}, ("send lag p99 60 ms, above 50 ms",), ()),
         (Gates(send_lag=Seconds(0.02)), {"lag": 0.012}, (), ("send lag p99 12 ms",)),
+        # Two late ones of a hundred may be chance, seven of 370 as well; ten of 500 not.
+        (Gates(), {"lag": 0.04, "offered": 100}, (), ("send lag up to 40 ms",)),
+        (Gates(), {"lag": 0.04, "offered": 370}, (), ("send lag p99 40 ms",)),
+        (Gates(), {"lag": 0.04, "offered": 500}, ("send lag p99 40 ms, above 10 ms",), ()),
         # Drops: one in a thousand.
         (Gates(), {"dropped": 1}, (), ("1 of 1000 requests dropped",)),
         (Gates(), {"dropped": 2},

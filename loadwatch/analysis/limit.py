@@ -79,7 +79,7 @@ def verdict_at(search: Search, hosts: Sequence[str], signs: Signs = SIGNS) -> Ve
     if summary is None:
         return Verdict("unknown", (), (), "no trial was finished")
     reasons = (trial.reason,) if trial else ()
-    return judge(summary, reasons, hosts, passed, signs)
+    return judge(summary, reasons, hosts, passed, signs, fails=search.fails_at is not None)
 
 
 def as_json(

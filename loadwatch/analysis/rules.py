@@ -10,6 +10,8 @@ from loadwatch.analysis.evidence import Server, Stretch
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Signs
 
+AT_EASE = "not saturated"
+
 SLOWER = 2.0
 """How many times the baseline's p95 a response time is that begins to feel the load."""
 
@@ -190,7 +192,7 @@ def _say(advice: str) -> Callable[[Stretch], str]:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "not saturated",
+        AT_EASE,
         lambda s: (
             f"{_share(s.answered)} of the requests are answered well, open ones do not pile "
             f"up, p95 is below {SLOWER:g} × that of the easiest step"

@@ -1,26 +1,21 @@
 """What one rate came to: holds a stretch at a constant rate against the service level.
 
 What a trial found counts as known where chance would hardly explain it: a share by its Wilson
-interval (E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-JASA 22 (1927)).
+interval (`core.interval`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from loadwatch.analysis.queueing import chance, piles_up
 from loadwatch.analysis.thresholds import Rule
-from loadwatch.core.histogram import MICRO, Histogram, bounds
+from loadwatch.core.interval import wilson
 from loadwatch.core.limit import Goal, Slo, Standing
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
-
-Z = 1.959964
-"""Standard normal quantile of a two-sided interval of 95 %."""
 
 ANSWERED = 0.98
 """Share of the requests that a server which keeps up answers within the trial."""
@@ -39,28 +34,11 @@ SETTLED = 3
 """Seconds after which many open requests are not just those of the first moment."""
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The interval (95 %) of a share of which `count` in `total` were seen; all where none were."""
-    if not total:
-        return 0.0, 1.0
-    share, square = count / total, Z * Z
-    centre = share + square / (2 * total)
-    spread = Z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    scale = 1 + square / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
 def errors_of(summary: Summary) -> tuple[int, int]:
     """Requests without a good answer (a status from 400 on, none at all, dropped), and all."""
     bad = summary.count("load.completed") - summary.count("load.goodput")
     bad += sum(summary.counts("load.errors").values()) + summary.count("load.dropped")
     return bad, max(summary.count("load.offered"), bad)
-
-
-def slower(times: Histogram, limit: float) -> int:
-    """How many took longer than `limit` seconds; a timeout always did, for all that is known."""
-    above = sum(n for index, n in times.counts.items() if bounds(index)[0] > limit * MICRO)
-    return max(above, times.censored)
 
 
 def judge_trial(
@@ -118,7 +96,7 @@ def _shares(summary: Summary, slo: Slo) -> list[_Share]:
         sign = "≥ " if times.is_censored(share) else ""
         value = format_value(times.percentile(share), Unit.SECONDS)
         text = f"response {name} {sign}{value}, above {format_value(limit, Unit.SECONDS)}"
-        found.append(_Share(slower(times, limit), times.total, 1 - share, text))
+        found.append(_Share(times.above(limit), times.total, 1 - share, text))
     return found
 
 

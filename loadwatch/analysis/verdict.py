@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadwatch.analysis.evidence import JUDGED_SECONDS, Server, Stretch
-from loadwatch.analysis.rules import RULES, described
+from loadwatch.analysis.rules import AT_EASE, RULES, described
 from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.summary import Summary
 
@@ -53,12 +53,14 @@ def judge(
     hosts: Sequence[str],
     steps: Sequence[Summary] = (),
     signs: Signs = SIGNS,
+    fails: bool = False,
 ) -> Verdict:
     """The verdict on a stretch.
 
     `reasons` say why the generator itself was the limit (empty: it was not): nothing is then
     claimed about the server. `hosts` are the watched servers by name. `steps` are those of the run;
-    the easiest of them is what response times are held against. `signs` are the plan's.
+    the easiest of them is what response times are held against. `signs` are the plan's. With
+    `fails` the stretch is known to break the service level, so that it is saturated by something.
     """
     if reasons:
         return Verdict("client-limited", (), tuple(reasons), CLIENT_ADVICE)
@@ -67,8 +69,10 @@ def judge(
     if stretch.seconds < JUDGED_SECONDS:
         return _unknown(stretch)
     found = [(rule, seen) for rule in RULES if (seen := rule.seen(stretch))]
+    if fails:
+        found = [(rule, seen) for rule, seen in found if rule.name != AT_EASE]
     if not found:
-        return _slower(stretch) if stretch.keeps_up else _unknown(stretch)
+        return _slower(stretch) if stretch.keeps_up and not fails else _unknown(stretch)
     evidence = tuple(dict.fromkeys(line for _, seen in found for line in seen))
     (first, _), *others = found
     return Verdict(first.name, tuple(r.name for r, _ in others), evidence, first.advice(stretch))
@@ -97,9 +101,7 @@ def _slower(stretch: Stretch) -> Verdict:
     """Everything is answered, but takes longer than at an easy rate."""
     told = f"response p95 {stretch.slowdown or 0:.1f} × that of the easiest step"
     evidence = (stretch.describe(), told, *described(stretch.servers))
-    return Verdict(
-        "not saturated", (), evidence, "the limit is near: raise the rate in small steps"
-    )
+    return Verdict(AT_EASE, (), evidence, "the limit is near: raise the rate in small steps")
 
 
 def _unknown(stretch: Stretch) -> Verdict:

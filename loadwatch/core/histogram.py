@@ -93,6 +93,11 @@ class Histogram:
         """The value (seconds) at `share` of 1, or None where nothing was recorded."""
         return self.percentiles((share,))[0]
 
+    def above(self, seconds: float) -> int:
+        """How many values are above `seconds`; a timeout always is, for all that is known."""
+        above = sum(n for index, n in self.counts.items() if bounds(index)[0] > seconds * MICRO)
+        return max(above, self.censored)
+
     def is_censored(self, share: float) -> bool:
         """Whether the percentile at `share` is a timeout, so that the truth is "at least"."""
         rank = max(1, math.ceil(share * self.total - 1e-9))

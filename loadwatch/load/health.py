@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loadwatch.core.interval import wilson
 from loadwatch.core.plan import Gates, Plan
 from loadwatch.core.summary import Summary
+
+LATE = 0.01
+"""Share of the requests that may be sent late: a gate of the send lag is one of its p99."""
 
 WARN_LAG = 0.002
 WARN_LAG_SHARE = 0.10
@@ -104,8 +108,9 @@ class Health:
         gates, reasons = self._gates, []
         seen = _Seen(summary)
         gate = max(gates.send_lag, gates.send_lag_share * seen.median)
-        if seen.lag > gate:
-            reasons.append(f"send lag p99 {_ms(seen.lag)}, above {_ms(gate)}")
+        # Of few requests the p99 is the latest one: a single one of 50 says nothing about the rest.
+        if wilson(seen.lags.above(gate), seen.lags.total)[0] > LATE:
+            reasons.append(f"{seen.lag_text}, above {_ms(gate)}")
         if seen.dropped > gates.dropped * seen.offered:
             reasons.append(
                 f"{seen.dropped} of {seen.offered} requests dropped at the limit of open requests"
@@ -122,7 +127,7 @@ class Health:
             return ()
         seen, warnings = _Seen(summary), []
         if seen.lag > max(WARN_LAG, WARN_LAG_SHARE * seen.median):
-            warnings.append(f"send lag p99 {_ms(seen.lag)}")
+            warnings.append(seen.lag_text)
         if seen.dropped:
             warnings.append(f"{seen.dropped} of {seen.offered} requests dropped")
         if seen.sent < WARN_SENT:
@@ -154,8 +159,8 @@ class _Seen:
     """The signals of a stretch, as far as they are known."""
 
     def __init__(self, summary: Summary) -> None:
-        # Every request's lag is on record: there is nothing to estimate.
-        self.lag = summary.histogram("lag").percentile(0.99) or 0.0
+        self.lags = summary.histogram("lag")
+        self.lag = self.lags.percentile(1 - LATE) or 0.0
         self.median = summary.histogram("response").percentile(0.5) or 0.0
         self.offered = summary.count("load.offered")
         self.dropped = summary.count("load.dropped")
@@ -170,6 +175,10 @@ class _Seen:
         self.cpu = summary.mean("generator.cpu") or 0.0
         self.loop_lag = summary.maximum("generator.loop_lag") or 0.0
         self.descriptors = summary.maximum("generator.descriptors") or 0.0
+
+    @property
+    def lag_text(self) -> str:
+        return f"send lag {'p99' if self.lags.is_known(1 - LATE) else 'up to'} {_ms(self.lag)}"
 
 
 def _ms(seconds: float) -> str:
