@@ -23,6 +23,9 @@ import pytest
 from loadwatch.session import open_session
 from tests.sshd import command_line
 
+INVALID = 4
+"""Exit code of a run of which the load generator was the limit."""
+
 
 class _Site(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -62,11 +65,21 @@ def site() -> Iterator[str]:
 def loadwatch(
     *arguments: str, env: dict[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "loadwatch", *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(env or {})},
-    )  # fmt: skip
+    """The command, carried out. A run of which its own generator was the limit is repeated once:
+    so says who measures on a machine that others use too."""
+
+    def once() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "loadwatch", *arguments],
+            capture_output=True, text=True, timeout=timeout, check=False,
+            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
+        )  # fmt: skip
+
+    done = once()
+    if done.returncode == INVALID and "--session" in arguments:
+        Path(arguments[arguments.index("--session") + 1]).unlink()
+        done = once()
+    return done
 
 
 def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
