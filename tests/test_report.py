@@ -28,6 +28,7 @@ from loadwatch.reports.html import as_html
 from loadwatch.reports.markdown import as_markdown, fenced
 from loadwatch.session import open_session
 from tests import ticks, ui_fakes
+from tests.ledgers import Measured, as_found
 from tests.recordings import record
 from tests.ticks import tick
 
@@ -205,6 +206,17 @@ def test_the_steps_of_a_calm_run_tell_no_upper_bound(tmp_path: Path) -> None:
     assert read(recorded(tmp_path / "a.lw", made, META)).limit == "24/s held"
     closed = [replace(one, rates={}) for one in made]
     assert read(recorded(tmp_path / "b.lw", closed, META)).limit == "the steps do not tell"
+
+
+def test_limits_that_were_found_are_told(tmp_path: Path) -> None:
+    made = list(ui_fakes.story(100))
+    searched = [as_found(Measured("5 backends", "", 17, 18, p95=1.2), 0)]
+    found = read(recorded(tmp_path / "a.lw", made, META, came_to(made, limits=searched)))
+    assert found.limit == "home 83 %, wall 17 % 17–18/s"
+    row = "| 5 backends | 17–18/s | 1.20 s | 10 ms |"
+    assert row in as_markdown(found)
+    page = Page(as_html(found)).text
+    assert "Limits" in page and "sustains 8, fails at 8.4" in page
 
 
 def test_of_an_invalid_run_nothing_is_claimed(tmp_path: Path) -> None:

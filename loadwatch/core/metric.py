@@ -81,6 +81,13 @@ class Catalogue:
                 return replace(metric, key=key)
         raise KeyError(key)
 
+    def __contains__(self, key: str) -> bool:
+        try:
+            self.of(key)
+        except KeyError:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[Metric]:
         return iter(self._templates.values())
 

@@ -17,6 +17,7 @@ from loadwatch.core.metric import format_clock
 from loadwatch.reports.charts import as_data
 from loadwatch.reports.digest import Digest
 from loadwatch.reports.facts import SCENARIOS, STEPS, facts, scenario_rows, step_rows
+from loadwatch.reports.ledger import LEGEND, tables
 from loadwatch.reports.standing import standing, threshold
 
 ROLES = {"passed": "good", "FAILED": "bad", "INVALID": "bad"}
@@ -51,6 +52,10 @@ def _body(digest: Digest, data: dict[str, Any]) -> Iterable[str]:
             for one in result["thresholds"]
         ]
         yield _table(["threshold", "found", ""], rows)
+    if digest.ledger.rows:
+        yield "<h2>Limits</h2>"
+        yield from (_table(head, rows) for head, rows in tables(digest.ledger))
+        yield from (f'<p class="quiet">{escape(line)}</p>' for line in LEGEND)
     yield "<h2>Steps</h2>"
     yield _table(STEPS, step_rows(digest))
     yield "<h2>Scenarios</h2>"
