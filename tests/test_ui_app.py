@@ -13,7 +13,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus, Trial
+from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.reading import HostState, HostStatus, Process
@@ -238,6 +238,28 @@ async def test_space_stops_and_goes_on(size: tuple[int, int]) -> None:
         await on.press("space")
         assert on.calls == [("pause",), ("resume",)]
         assert "● firing" in on.text
+
+
+async def test_once_firing_is_over_rates_are_refused_and_all_else_goes_on(
+    size: tuple[int, int],
+) -> None:
+    async with screen(size) as on:
+        assert "Rate" in on.text.splitlines()[-1]
+        on.controls.change(firing=False, ended=30.0)
+        await on.until("■ ended at 0:30")
+        await on.pilot.pause()
+        assert "PAUSED" not in on.text and "space goes on" not in on.text
+        for key in (*"+-][=f", "space"):
+            on.app.clear_notifications()
+            await on.press(key)
+            assert isinstance(on.app.screen, Dashboard), key
+            assert on.said == OVER, key
+        assert on.calls == []
+        assert "Stop/go" not in on.text.splitlines()[-1]  # nor are they offered
+        await on.press("e", "left", "s")
+        await on.app.workers.wait_for_complete()
+        assert on.calls == [("export",)]
+        assert isinstance(on.app.screen, StepsScreen)
 
 
 async def test_ctrl_x_stops_from_everywhere() -> None:

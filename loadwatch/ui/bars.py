@@ -65,16 +65,22 @@ class Bar(Canvas):
 
 
 class Header(Bar):
-    """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid."""
+    """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid.
+
+    `is_own`: the run fires and records here and now, other than one that is replayed.
+    """
+
+    is_own = True
 
     def tell(self, view: View, window: Window) -> None:
         """How the run stands now."""
         status = view.status
         width = self.room
         hosts = _gather([_host(host, view.host) for host in status.hosts])
-        recording: Row = [("rec ", "bad"), (plain(PurePath(status.recording).name), "quiet")]
+        sign = ("rec ", "bad") if self.is_own else ("of ", "quiet")
+        recording: Row = [sign, (plain(PurePath(status.recording).name), "quiet")]
         rows = [
-            _spread(_run(view, width), _state(status, window), width),
+            _spread(_run(view, width), _state(status, window, self.is_own), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
         wrong = [f"result invalid: {reason}" for reason in status.reasons]
@@ -97,7 +103,7 @@ class VerdictBar(Bar):
             tried = [_trial(trial) for trial in status.trials]
             self.say(tried or [[("… connecting and starting", "quiet")]])
             return
-        if not status.firing:
+        if not status.firing and status.ended is None:
             self.say([[("■ nothing is fired: space goes on", "warning")]])
             return
         hosts = [host.host for host in status.hosts]
@@ -158,11 +164,15 @@ def _run(view: View, width: int) -> Row:
     return row
 
 
-def _state(status: RunStatus, window: Window) -> Row:
+def _state(status: RunStatus, window: Window, is_own: bool) -> Row:
     row: Row = []
     if window.end is not None:
         row += [(f" FROZEN at {clock(window.end)} ", "chosen"), ("  ", "")]
     row += [(f"< {window} >  ", "quiet")]
+    if status.ended is not None:
+        return [*row, (f"■ ended at {clock(status.ended)}", "strong")]
+    if not is_own:
+        return [*row, ("● firing" if status.firing else "■ paused", ""), (" (recorded)", "quiet")]
     if not status.elapsed:
         return [*row, ("◌ starting", "warning")]
     if not status.firing:

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from loadwatch.analysis.thresholds import Thresholds
-from loadwatch.core.controls import Controls
+from loadwatch.core.controls import OVER, Controls, RunStatus
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
@@ -40,6 +40,15 @@ TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve"
 RATE = Binding.Group("Rate", compact=True)
 
 
+def _refused(status: RunStatus) -> frozenset[str]:
+    """What can not be done with a run that stands so; where all can, nothing is refused."""
+    if status.ended is not None:
+        return frozenset({"turn", "type_rate", "fire", "find_limit"})
+    if status.connections is not None:
+        return frozenset({"turn", "type_rate"})
+    return frozenset({"refuse"})
+
+
 class Dashboard(Screen[None]):
     """Shows a history and asks the run, through its controls, for other rates."""
 
@@ -49,11 +58,11 @@ class Dashboard(Screen[None]):
         shown("]", "turn('double')", "Double", "Double the rate", RATE),
         shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
         shown("=", "type_rate", "Type", "Type a rate", RATE),
-        *(Binding(key, "refuse_rate", show=False, system=True) for key in "+-][="),
         *(quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
         shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
         shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
         shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
+        *(Binding(key, "refuse", show=False, system=True) for key in (*"+-][=f", "space")),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
@@ -78,8 +87,7 @@ class Dashboard(Screen[None]):
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
-        self._idle = {"refuse_rate"} if status.connections is None else {"turn", "type_rate"}
-        self._idle |= {"next_host"} if len(status.hosts) < 2 else set()
+        self._refused = _refused(status)
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
         self._frozen: View | None = None
@@ -139,6 +147,9 @@ class Dashboard(Screen[None]):
     def tell(self) -> None:
         """Say in the bars how the run stands; they are never frozen."""
         view = self._live()
+        if self._refused != (refused := _refused(view.status)):
+            self._refused = refused
+            self.refresh_bindings()
         self._header.tell(view, self._window)
         if not view.end:
             self._verdict.tell(view)  # what was tried before the first second
@@ -156,7 +167,9 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
-        return action not in self._idle
+        if action == "next_host":
+            return len(self._controls.status.hosts) > 1
+        return action not in self._refused
 
     def action_turn(self, way: str) -> None:
         """Another rate for the chosen scenario, relative to the one asked for now."""
@@ -183,9 +196,10 @@ class Dashboard(Screen[None]):
             self.notify(f"the plan's ceiling leaves {self._chosen} {text}")
         self.tell()
 
-    def action_refuse_rate(self) -> None:
-        """A closed loop fires as fast as its connections go."""
-        self.notify("a closed loop has no rate to turn", severity="warning")
+    def action_refuse(self) -> None:
+        """Say why the key does nothing."""
+        over = self._controls.status.ended is not None
+        self.notify(OVER if over else "a closed loop has no rate to turn", severity="warning")
 
     def on_scenario_chosen(self, message: ScenarioChosen) -> None:
         """By the mouse, which may also hit where no scenario is."""
