@@ -201,6 +201,7 @@ GROUP_METRICS: tuple[Metric, ...] = (
     Metric("group.*.rss_max", Unit.BYTES, "Largest RSS", "maximum", "lower"),
     Metric("group.*.growth", Unit.BYTES, "RSS growth in the step", "maximum", "lower"),
     Metric("group.*.cpu", Unit.PERCENT, "CPU of the group", "gauge", "lower"),
+    Metric("group.*.cpu_max", Unit.PERCENT, "CPU of its busiest process", "gauge", "lower"),
     Metric("group.*.restarts", Unit.COUNT, "Processes replaced since the start", "maximum"),
 )
 """What `core.group` derives from the processes of a host; keys below `host.<name>.`."""
