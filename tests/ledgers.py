@@ -67,7 +67,8 @@ def as_found(one: Measured, first: int) -> dict[str, Any]:
     """What `limit --json` says of it."""
     trials = [
         {"rate": rate, "verdict": verdict, "reason": "", "confirms": False, "first": first,
-         "seconds": LENGTH, "requests": 400, "p95_ms": p95, "p99_ms": None, "errors": 0.0}
+         "seconds": LENGTH, "requests": 400, "p95_ms": p95, "p99_ms": None, "errors": 0.0,
+         "completed": rate}
         for rate, verdict, p95 in (
             (one.fails_at, "FAIL", 9e3), (one.sustained, "PASS", one.p95 * 1000)
         )
