@@ -119,7 +119,7 @@ def test_a_page_fetches_nothing(session: Path) -> None:
 def test_a_page_says_what_the_session_says(session: Path) -> None:
     page = Page(as_html(read(session)))
     for words in (
-        "heywall.example", "FAILED", "load.response.p95 < 500ms", "700 ms", "CPU (one core)",
+        "heywall.example", "FAILED", "load.response.p95 < 500ms", "700 ms", "unknown",
         "Limit: 38/s held, 56/s did not: swapping", "home 20/s, wall 4/s", "10 backends",
         "not saturated", "swapping", "poisson", '"seed": 7', "web (live, 0 gaps)",
     ):  # fmt: skip
