@@ -78,6 +78,7 @@ def as_found(one: Measured, first: int) -> dict[str, Any]:
         "sustained": one.sustained, "fails_at": one.fails_at, "ended": "found", "valid": True,
         "consistent": True, "slo": slo_as_json(Slo(), ()), "arrival": "poisson", "quick": False,
         "warm_up_s": 5.0, "trial_s": 30.0, "mark": one.mark, "trials": trials,
-        "scalability": {"cpu_ms_per_request": {"web": one.cpu * 1000}}, "explained": [],
+        "scalability": {"cpu_ms_per_request": {"web": one.cpu * 1000}, "knee": None},
+        "explained": [],
         "verdict": {"name": one.verdict, "also": [], "evidence": [], "advice": ""},
     } | dict(one.more)  # fmt: skip

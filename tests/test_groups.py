@@ -80,6 +80,12 @@ def test_the_busiest_is_told_beside_all() -> None:
     assert (found["cpu"], found["cpu_max"]) == (100.0, 97.0)
 
 
+def test_of_nobody_there_is_no_largest() -> None:
+    found = values_of(ticker(Group("g", user="nobody")), frame(process(1)))
+    assert (found["count"], found["rss"]) == (0, 0)
+    assert not {"rss_max", "cpu_max"} & set(found)
+
+
 def test_growth_counts_from_the_first_frame_of_the_step() -> None:
     own = ticker(Group("g", user="www-data"))
     assert values_of(own, frame(process(1, 100), process(2, 50)))["growth"] == 0

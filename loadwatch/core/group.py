@@ -48,15 +48,18 @@ class GroupTally:
         if self._seen is None or step != self._step:
             self._step, self._before = step, rss
         self._seen = pids
+        largest = {} if not members else {
+            "rss_max": max(process.rss for process in members),
+            "cpu_max": max(process.cpu for process in members),
+        }  # fmt: skip
         return self._keyed(
             {
                 "count": len(members),
                 "rss": rss,
-                "rss_max": max((process.rss for process in members), default=0),
                 "growth": rss - self._before,
                 "cpu": sum(process.cpu for process in members),
-                "cpu_max": max((process.cpu for process in members), default=0.0),
                 "restarts": self._restarts,
+                **largest,
             }
         )
 
