@@ -310,6 +310,11 @@ class Run:
         """What the plan asks a search for."""
         return self._searching.goal(pace)
 
+    @property
+    def searches(self) -> list[dict[str, Any]]:
+        """The searches that are over, as `limit --json` prints them."""
+        return list(self._searching.found)
+
     def _searched(self) -> None:
         if not self._endless:
             self.finish()
