@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadwatch.core.action import Done
 from loadwatch.core.limit import Goal, SearchStatus
-from loadwatch.core.plan import SIGNS, Group, Signs
+from loadwatch.core.plan import SIGNS, Action, Group, Signs, Value
 from loadwatch.core.reading import HostStatus
 
 
@@ -30,7 +31,8 @@ class RunStatus:
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
-    `search` is how the last search for the limit stands.
+    `search` is how the last search for the limit stands, `actions` what the plan names by
+    host.
     """
 
     target: str
@@ -48,6 +50,7 @@ class RunStatus:
     trials: tuple[Trial, ...] = ()
     signs: Signs = SIGNS
     search: SearchStatus | None = None
+    actions: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
 
 
 class Controls(Protocol):
@@ -89,6 +92,14 @@ class Controls(Protocol):
         """Search for the limit from now on, by the plan's thresholds where there is no `goal`.
 
         `pause`, or another rate, ends it. PlanError for a closed loop, or while a search goes on.
+        """
+        ...
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions on its host; where it ends well, mark what follows.
+
+        PlanError for what the plan does not name, or while a search goes on; HostError where
+        nobody knows how it ended, or the target does not come back.
         """
         ...
 

@@ -27,6 +27,7 @@ from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
+from loadwatch.ui.screens.actions import act
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -55,6 +56,7 @@ class Dashboard(Screen[None]):
         shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
         shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("a", "act", "Set", "Do one of the plan's server actions, and mark what follows"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
         quiet("<", "resize_window(-1)", "Show a shorter time"),
@@ -79,6 +81,7 @@ class Dashboard(Screen[None]):
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
         self._idle = {"refuse_rate"} if status.connections is None else {"turn", "type_rate"}
+        self._idle |= set() if status.actions else {"act"}
         self._idle |= {"next_host"} if len(status.hosts) < 2 else set()
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
@@ -220,6 +223,11 @@ class Dashboard(Screen[None]):
         )
         if text is not None:
             self._controls.mark(note(text))
+
+    @work(exclusive=True, group="act")
+    async def action_act(self) -> None:
+        """Do one of the plan's server actions, while the run goes on."""
+        await act(self.app, self._controls)
 
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
