@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.acting import Acting
 from loadwatch.analysis.answers import Answers
 from loadwatch.analysis.result import result
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.windows import Watcher
+from loadwatch.core.action import Done
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import CAREFUL, Goal, Pace
-from loadwatch.core.plan import Group, Plan
+from loadwatch.core.plan import Group, Plan, Value
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
@@ -87,6 +89,7 @@ class Run:
         self._ticker = Ticker(self._turning.rates, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died, duration)
         self._hosts = Watching(plan.hosts, self._observed, self._event)
+        self._acting = Acting(self._filled, self._hosts.perform, self._event, self.mark, clock)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
@@ -309,6 +312,7 @@ class Run:
             signs=self.plan.verdict,
             search=self._searching.status,
             ended=self.ended,
+            actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
@@ -325,6 +329,11 @@ class Run:
     def goal(self, pace: Pace = CAREFUL) -> Goal:
         """What the plan asks a search for."""
         return self._searching.goal(pace)
+
+    @property
+    def searches(self) -> list[dict[str, Any]]:
+        """The searches that are over, as `limit --json` prints them."""
+        return list(self._searching.found)
 
     def _ensure_firing(self) -> None:
         if self.ended is not None:
@@ -347,6 +356,12 @@ class Run:
         """Put a note on the timeline; it labels what follows and opens a new step."""
         self._ticker.mark(self.elapsed, text)
         self._event("mark", text)
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions, and mark what follows."""
+        if self._searching.status is not None and not self._searching.status.ended:
+            raise PlanError("the search for the limit goes on; space stops it")
+        return await self._acting.act(name, value)
 
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
         """Follow these process groups of `host` from the next frame on."""

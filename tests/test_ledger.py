@@ -336,5 +336,5 @@ def test_a_search_counts_more_than_steps(tmp_path: Path) -> None:
 
 def test_a_run_that_is_not_over_brings_its_own_searches(place: Path) -> None:
     path = place / "2026-11-24-heywall.loadwatch"
-    found = gather([path], {path: [as_found(QUERIES[0], 0)]})
+    found = gather([path], (path, [as_found(QUERIES[0], 0)]))
     assert [row.configuration for row in found.rows] == [QUERIES[0].mark]

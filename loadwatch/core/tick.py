@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = ("response", "service", "lag")
 
 EventKind = Literal[
     "start", "mark", "rate", "pause", "resume", "host", "groups", "gap", "worker", "generator",
-    "answer", "limit", "recording", "error", "end",
+    "answer", "limit", "action", "recording", "error", "end",
 ]  # fmt: skip
 
 

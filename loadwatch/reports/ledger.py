@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import fill
 from typing import Any
 
 from loadwatch.analysis.ledger import EVIDENCE, Cell, Change, Ledger
@@ -28,6 +29,9 @@ LEGEND = (
 NOTED = "*"
 """Behind a limit of which the notes say more."""
 
+WIDTH = 100
+"""Cells of a line of explanation."""
+
 LONGEST = 60
 """Characters of a configuration that are shown."""
 
@@ -42,7 +46,7 @@ CSV_HEAD = (
 def as_text(found: Ledger) -> str:
     """The limits, then a table for each scenario with what they come with, and how to read it."""
     blocks = [clean(found.target, LONGEST), *(_lines(one) for one in tables(found))]
-    return "\n\n".join([*blocks, "\n".join(LEGEND)])
+    return "\n\n".join([*blocks, *(fill(line, WIDTH) for line in LEGEND)])
 
 
 def tables(found: Ledger) -> list[Table]:

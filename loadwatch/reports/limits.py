@@ -24,7 +24,7 @@ from loadwatch.core.limit import Standing
 from loadwatch.core.summary import SHARES, Summary
 from loadwatch.recorded import plan_of, reasons_of
 from loadwatch.session import Session, open_session
-from loadwatch.session.library import entries
+from loadwatch.session.library import Entry, entries
 from loadwatch.session.store import Step
 from loadwatch.watching import catalogue
 
@@ -50,10 +50,11 @@ def sessions_of(target: str) -> list[Path]:
     Without a `target` that of the newest one counts. SessionError where none or several have it.
     """
     found = [entry for entry in entries() if entry.target]
-    wanted = target or (found[-1].target if found else "")
-    exact = [entry for entry in found if site(entry.target) == site(wanted)]
-    some = exact or [entry for entry in found if wanted.lower() in entry.target.lower()]
+    exact = _at(found, target or (found[-1].target if found else ""))
+    some = [entry for entry in found if target.lower() in entry.target.lower()]
     targets = sorted({site(entry.target) for entry in some})
+    if exact:
+        return exact
     if target and not some:
         raise SessionError(f"{target}: no session, and no target of one")
     if len(targets) > 1:
@@ -61,16 +62,26 @@ def sessions_of(target: str) -> list[Path]:
     return [entry.path for entry in some]
 
 
-def gather(paths: Iterable[Path], live: Mapping[Path, Found] | None = None) -> Ledger:
-    """The ledger of these sessions; `live` holds the searches of those that are not over.
+def sessions_at(target: str) -> list[Path]:
+    """The sessions in the default place that are of exactly this target."""
+    return _at(entries(), target)
+
+
+def _at(found: Iterable[Entry], target: str) -> list[Path]:
+    return [one.path for one in found if one.target and site(one.target) == site(target)]
+
+
+def gather(paths: Iterable[Path], live: tuple[Path, Found] | None = None) -> Ledger:
+    """The ledger of these sessions; `live` is one that is not over, with its searches so far.
 
     SessionError where they are of several targets. One that cannot be read is a problem of it.
     """
     limits, targets, problems = list[Limit](), dict[str, str](), list[str]()
-    for path in dict.fromkeys(paths):
+    own, found = (None, None) if live is None else (live[0].resolve(), live[1])
+    for path in dict.fromkeys(path.resolve() for path in paths):
         try:
             with open_session(path) as session:
-                limits += limits_of(session, (live or {}).get(path))
+                limits += limits_of(session, found if path == own else None)
                 target = session.meta.get("target", "")
         except SessionError as error:
             problems.append(str(error))

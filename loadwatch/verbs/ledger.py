@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadwatch.verbs.ending import say
 from loadwatch.verbs.named import add_session
+
+NOTHING = "no limit was found in these sessions; `loadwatch limit` finds one, and the key f"
 
 
 def add(verbs: Any) -> None:
@@ -39,13 +41,38 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     for problem in found.problems:
         print(f"loadwatch: {problem}", file=sys.stderr)
     if not found.rows and not arguments.json:
-        raise PlanError("no limit was found in these sessions; `loadwatch limit` finds one")
+        raise PlanError(NOTHING)
     if arguments.json:
         say(json.dumps(as_json(found), ensure_ascii=False))
     else:
         write = as_csv if arguments.csv else ledger_as_markdown if arguments.markdown else as_text
         say(write(found).rstrip("\n"))
     return SessionError.exit_code if found.problems else 0
+
+
+def telling(
+    session: Path, found: Callable[[], Sequence[Mapping[str, Any]]] | None = None
+) -> Callable[[], Awaitable[str]]:
+    """What tells the ledger of the target of `session`, as text, in a thread of its own.
+
+    Of a run that is not over, `found` are the searches so far.
+    """
+    import asyncio
+
+    from loadwatch.core.errors import PlanError
+    from loadwatch.reports.ledger import as_text
+    from loadwatch.reports.limits import gather, sessions_at
+    from loadwatch.session import open_session
+
+    def told(live: Sequence[Mapping[str, Any]] | None) -> str:
+        with open_session(session) as own:
+            paths = [*sessions_at(own.meta.get("target", "")), session]
+        ledger = gather(paths, None if live is None else (session, live))
+        if not ledger.rows:
+            raise PlanError(NOTHING)
+        return "\n\n".join([as_text(ledger), *ledger.problems])
+
+    return lambda: asyncio.to_thread(told, None if found is None else found())
 
 
 def _paths(names: Sequence[str]) -> list[Path]:

@@ -86,7 +86,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     run, interrupted = asyncio.run(_search(plan, arguments))
     if not run.began:
         return INTERRUPTED
-    found = run.result()["limits"][-1] | {"session": str(run.status.recording)}
+    found = run.searches[-1] | {"session": str(run.status.recording)}
     say(json.dumps(found, ensure_ascii=False) if arguments.json else _text(run, found))
     return exit_code(run, interrupted)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
+from loadwatch.verbs.ledger import telling
 from loadwatch.verbs.named import comparing
 from loadwatch.verbs.planned import add_run_options, doubt, firing_time, plan_of, session_path
 
@@ -84,6 +85,7 @@ def dashboard(
                 startup=begin, thresholds=run.thresholds, panes=panes,
             )  # fmt: skip
             app.compare = comparing(session)
+            app.ledger = telling(session, lambda: run.searches)
             _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:

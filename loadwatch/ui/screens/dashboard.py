@@ -27,6 +27,7 @@ from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
+from loadwatch.ui.screens.actions import act
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -41,12 +42,17 @@ RATE = Binding.Group("Rate", compact=True)
 
 
 def _refused(status: RunStatus) -> frozenset[str]:
-    """What can not be done with a run that stands so; where all can, nothing is refused."""
+    """What can not be done with a run that stands so, and what there is nothing to do with."""
+    refused = {"refuse"}
     if status.ended is not None:
-        return frozenset({"turn", "type_rate", "fire", "find_limit"})
-    if status.connections is not None:
-        return frozenset({"turn", "type_rate"})
-    return frozenset({"refuse"})
+        refused = {"turn", "type_rate", "fire", "find_limit"}
+    elif status.connections is not None:
+        refused = {"turn", "type_rate"}
+    if not status.actions:
+        refused.add("act")
+    if len(status.hosts) < 2:
+        refused.add("next_host")
+    return frozenset(refused)
 
 
 class Dashboard(Screen[None]):
@@ -64,6 +70,7 @@ class Dashboard(Screen[None]):
         shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
         *(Binding(key, "refuse", show=False, system=True) for key in (*"+-][=f", "space")),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("a", "act", "Set", "Do one of the plan's server actions, and mark what follows"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
         quiet("<", "resize_window(-1)", "Show a shorter time"),
@@ -234,6 +241,11 @@ class Dashboard(Screen[None]):
         )
         if text is not None:
             self._controls.mark(note(text))
+
+    @work(exclusive=True, group="act")
+    async def action_act(self) -> None:
+        """Do one of the plan's server actions, while the run goes on."""
+        await act(self.app, self._controls)
 
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
