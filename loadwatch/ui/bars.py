@@ -72,25 +72,34 @@ class Header(Bar):
 
     is_own = True
 
-    def tell(self, view: View, window: Window) -> None:
-        """How the run stands now."""
+    def tell(self, view: View, window: Window, now: RunStatus) -> None:
+        """How the run stood at the end of the view; what is wrong, and whether it fires, is said of
+        the present."""
         status = view.status
         width = self.room
         hosts = _gather([_host(host, view.host) for host in status.hosts])
         sign = ("rec ", "bad") if self.is_own else ("of ", "quiet")
         recording: Row = [sign, (plain(PurePath(status.recording).name), "quiet")]
         rows = [
-            _spread(_run(view, width), _state(status, window, self.is_own), width),
+            _spread(_run(view, width), self._state(view, window, now), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
-        wrong = [f"result invalid: {reason}" for reason in status.reasons]
-        for text in (*wrong, *([status.problem] if status.problem else [])):
+        wrong = [f"result invalid: {reason}" for reason in now.reasons]
+        for text in (*wrong, *([now.problem] if now.problem else [])):
             rows += wrap([("✗ " + plain(text), "bad")], width)
-        for text in status.warnings:
+        for text in now.warnings:
             rows += wrap([("▲ " + plain(text), "warning")], width)
         if view.step.seconds and status.elapsed < TRIALS_SHOWN:
             rows += [_trial(trial) for trial in status.trials if not trial.is_good]
         self.say(rows)
+
+    def _state(self, view: View, window: Window, now: RunStatus) -> Row:
+        row: Row = [(f"< {window} >  ", "quiet")]
+        if window.end is not None:
+            behind = view.history.length - window.end
+            told = (f" FROZEN at {clock(window.end)}, −{clock(behind)} ", "chosen")
+            row = [told, ("  ", ""), *row, ("now " if self.is_own else "", "quiet")]
+        return [*row, *_firing(now, self.is_own)]
 
 
 class VerdictBar(Bar):
@@ -107,10 +116,12 @@ class VerdictBar(Bar):
             self.say([[("■ nothing is fired: space goes on", "warning")]])
             return
         hosts = [host.host for host in status.hosts]
-        verdict = judge(view.step, status.reasons, hosts, view.history.steps, status.signs)
+        before = [step for step in view.history.steps if step.last < view.end]
+        verdict = judge(view.judged, status.reasons, hosts, before, status.signs)
         sign, role = VERDICT_ROLES.get(verdict.name, ("▲", "bad"))
         also = f" (also {', '.join(verdict.also)})" if verdict.also else ""
-        head: Row = [(f"{sign} {plain(verdict.name)}{also}", role)]
+        over = "" if status.ended is None else "when it ended "
+        head: Row = [(f"{over}{sign} {plain(verdict.name)}{also}", role)]
         text: Row = [*head, (": " + plain("; ".join(verdict.evidence)), ""), _advice(verdict)]
         lines = wrap(text, self.room)
         if len(lines) > VERDICT_ROWS:
@@ -164,21 +175,17 @@ def _run(view: View, width: int) -> Row:
     return row
 
 
-def _state(status: RunStatus, window: Window, is_own: bool) -> Row:
-    row: Row = []
-    if window.end is not None:
-        row += [(f" FROZEN at {clock(window.end)} ", "chosen"), ("  ", "")]
-    row += [(f"< {window} >  ", "quiet")]
+def _firing(status: RunStatus, is_own: bool) -> Row:
     if status.ended is not None:
-        return [*row, (f"■ ended at {clock(status.ended)}", "strong")]
+        return [(f"■ ended at {clock(status.ended)}", "strong")]
     if not is_own:
-        return [*row, ("● firing" if status.firing else "■ paused", ""), (" (recorded)", "quiet")]
+        return [("● firing" if status.firing else "■ paused", ""), (" (recorded)", "quiet")]
     if not status.elapsed:
-        return [*row, ("◌ starting", "warning")]
+        return [("◌ starting", "warning")]
     if not status.firing:
-        return [*row, ("■ PAUSED", "warning")]
+        return [("■ PAUSED", "warning")]
     closed = f", {status.connections} connections" if status.connections else ""
-    return [*row, (f"● firing{closed}", "good")]
+    return [(f"● firing{closed}", "good")]
 
 
 def _host(host: HostStatus, shown: str) -> Row:
@@ -204,8 +211,8 @@ def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
         (" " + fit(plain(name), 12), "strong" if chosen else ""),
     ]  # fmt: skip
     if view.status.connections is None:
-        latest = view.history.latest
-        is_pending = view.status.firing and latest is not None and latest.rates.get(name) != asked
+        latest = view.history.latest if view.is_now and view.status.firing else None
+        is_pending = latest is not None and latest.rates.get(name) != asked
         way = ("→", "warning") if is_pending else (" ", "")
         row += [(" asked ", "quiet"), way, (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
     shown = fit(format_value(achieved, Unit.PER_SECOND), 9, True)
