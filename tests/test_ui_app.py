@@ -782,6 +782,28 @@ async def test_the_verdict_has_its_evidence() -> None:
         assert "requests answered well" in on.text
 
 
+@pytest.mark.parametrize(
+    ("offset", "error", "told"),
+    [
+        (None, None, "web ● live  "),
+        (0.004, 0.012, "web ● live  clock ± 12 ms  "),
+        (-0.25, 0.012, "web ● live  clock −250 ms ± 12 ms  "),
+        (3.5, 0.012, "web ● live  clock +3.50 s ± 12 ms ▲"),
+        (0.0, 2.0, "web ● live  clock ± 2 s ▲"),
+    ],
+)
+async def test_the_clock_of_a_host(offset: float | None, error: float | None, told: str) -> None:
+    hosts = (HostStatus("web", "live", offset=offset, error=error),)
+    async with screen(status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert told in on.text.splitlines()[1]
+
+
+async def test_why_a_host_is_lost_is_said_in_the_header(size: tuple[int, int]) -> None:
+    hosts = (HostStatus("web", "failed", "Permission denied (publickey)"),)
+    async with screen(size, status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert "✗ web failed: Permission denied (publickey)" in on.text.splitlines()[2]
+
+
 async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> None:
     async with screen(size) as on:
         on.controls.change(reasons=("a load worker died",), problem="the disk is full")

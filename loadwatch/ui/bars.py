@@ -29,6 +29,9 @@ SCENARIO_WIDTH = 58
 BEHIND = 0.02
 """Share of the asked-for rate that may be missing, besides what chance explains."""
 
+CLOCK = 1.0
+"""Seconds by which a server's clock may differ, or be uncertain, before that is marked."""
+
 ROOMY = 100
 """Cells from which on there is room for the program's name."""
 
@@ -87,6 +90,9 @@ class Header(Bar):
         wrong = [f"result invalid: {reason}" for reason in now.reasons]
         for text in (*wrong, *([now.problem] if now.problem else [])):
             rows += wrap([("✗ " + plain(text), "bad")], width)
+        for host in now.hosts:
+            if host.state in ("lost", "failed") and host.detail:
+                rows += wrap([(f"✗ {host.host} {host.state}: {plain(host.detail)}", "bad")], width)
         for text in now.warnings:
             rows += wrap([("▲ " + plain(text), "warning")], width)
         if view.step.seconds and status.elapsed < TRIALS_SHOWN:
@@ -192,8 +198,20 @@ def _host(host: HostStatus, shown: str) -> Row:
     sign, role = STATES[host.state]
     return [
         (host.host + " ", "strong" if host.host == shown else ""),
-        (f"{sign} {host.state}", role),
-    ]
+        (f"{sign} {host.state}", role), *_clock_of(host),
+    ]  # fmt: skip
+
+
+def _clock_of(host: HostStatus) -> Row:
+    """By how much the server's clock differs from ours, if that is known to, and how well."""
+    if host.offset is None or host.error is None:
+        return []
+    ahead, error = abs(host.offset) > host.error, format_value(host.error, Unit.SECONDS)
+    sign = "−" if host.offset < 0 else "+"
+    apart = f" {sign}{format_value(abs(host.offset), Unit.SECONDS)}" if ahead else ""
+    is_wrong = abs(host.offset) > CLOCK + host.error or host.error > CLOCK
+    role = "warning" if is_wrong else "quiet"
+    return [(f"  clock{apart} ± {error}" + " ▲" * is_wrong, role)]
 
 
 def _gather(parts: Sequence[Row]) -> Row:
