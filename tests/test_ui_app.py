@@ -195,6 +195,27 @@ async def test_a_click_chooses_a_scenario(size: tuple[int, int]) -> None:
         assert "▶ 2 wall" in on.text
 
 
+@pytest.mark.parametrize("columns", [80, 118, 128, 160, 200, 250])
+async def test_nothing_of_a_scenario_is_cut(columns: int) -> None:
+    asked = dict.fromkeys(("home", "a-long-name", "wall"), 123_456.0)
+    values = {f"scenario.{name}.completed": 12_345.0 for name in asked}
+    ticks = [replace(tick(at, values), rates=asked) for at in range(10)]
+    async with screen((columns, 45), replace(RUNNING, rates=asked), seconds=0) as on:
+        await on.publish(*ticks)
+        await on.press("+")  # on its way, and behind
+        assert on.text.count("▲ behind") == 3
+        assert on.text.count("asked") == 3
+        assert on.line("home").count("behind") == min((columns - 2) // 64, 3)
+        for number, name in enumerate(asked, 1):
+            at = next(
+                n for n, line in enumerate(on.text.splitlines()) if f"{number} {name}" in line
+            )
+            where = on.text.splitlines()[at].index(name)
+            await on.pilot.click(offset=(where, at))
+            await on.pilot.pause()
+            assert f"▶ {number} {name}" in on.text
+
+
 async def test_a_click_beside_the_scenarios_chooses_none(size: tuple[int, int]) -> None:
     async with screen(size, status=replace(RUNNING, rates={"home": 30.0})) as on:
         at = next(n for n, line in enumerate(on.text.splitlines()) if "1 home" in line)
@@ -370,7 +391,8 @@ async def test_resizing_there_and_back() -> None:
             await on.pilot.resize_terminal(width, height)
             await on.pilot.pause()
             assert len(on.text.splitlines()) == height
-            assert len(panes(on)) == {WIDE: 6, (250, 70): 11}.get((width, height), 1)
+            charts = {WIDE: 6, (250, 70): 11, (120, 30): 2}
+            assert len(panes(on)) == charts.get((width, height), 1)
             assert "┤" in on.text
 
 

@@ -23,8 +23,8 @@ from loadwatch.ui.window import Window
 RECENT = 5
 """Seconds over which the achieved rate of a scenario is averaged."""
 
-SCENARIO_WIDTH = 58
-"""Cells that a scenario's line needs at least."""
+SCENARIO_WIDTH = 64
+"""Cells that a scenario's line takes, and a blank behind it."""
 
 BEHIND = 0.02
 """Share of the asked-for rate that may be missing, besides what chance explains."""
@@ -139,9 +139,14 @@ class VerdictBar(Bar):
 class Scenarios(Bar):
     """Every scenario with the rate that is asked for and the rate that is achieved."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 1
+
     def tell(self, view: View, chosen: str) -> None:
         """The rates now, asked-for ones even before they take effect."""
         names = list(view.status.rates)
+        self._count = max(len(names), 1)
         across, each = self._across
         cells = [_scenario(view, number, name, name == chosen) for number, name in enumerate(names)]
         rows = [
@@ -153,7 +158,7 @@ class Scenarios(Bar):
     @property
     def _across(self) -> tuple[int, int]:
         """How many scenarios stand side by side, and the cells of each."""
-        across = max(1, self.room // SCENARIO_WIDTH)
+        across = max(1, min(self._count, self.room // SCENARIO_WIDTH))
         return across, self.room // across
 
     def on_click(self, event: events.Click) -> None:
