@@ -107,7 +107,8 @@ class Run:
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
         self.bus.subscribe(self._searching.add)
-        self.bus.subscribe(Answers(self._turning.rates, partial(self._event, "answer")).add)
+        self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
+        self.bus.subscribe(self._answers.add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
@@ -305,7 +306,7 @@ class Run:
             hosts=self._hosts.statuses,
             recording=str(self._session),
             reasons=self.reasons,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *self._answers.warnings),
             problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
             trials=self._trials,

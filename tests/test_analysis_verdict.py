@@ -177,14 +177,16 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         # Errors of the application itself are no queue; nothing answered is no queue either.
         ([load(20, 1, status_5xx=20, status_500=20), host()], ["web"], "failing fast", (),
          ["600 × status 500 of 600 requests"]),
-        ([load(0, 0, errors_connect=20), host()], ["web"], "failing fast", (),
+        ([load(0, 0, errors_connect=20), host()], ["web"], "failing fast", ("no answer",),
+         ["600 × connect error of 600 requests"]),
+        ([load(0, 0, errors_connect=20)], [], "no answer", (),
          ["600 × connect error of 600 requests"]),
         # Nobody waits before a server that turns all away at once.
         ([load(20, 0.1, status_5xx=20, status_503=20), host()], ["web"], "failing fast", (),
          ["600 × status 503 of 600 requests"]),
         ([load(20, 1, status_5xx=1, status_500=1), host()], ["web"], "unknown", (), []),
         ([load(20, 1, status_5xx=20, status_500=20), host(**BUSY)], ["web"], "CPU", (), []),
-        ([load(0, 0, errors_timeout=20), host()], ["web"], "unknown", (), []),
+        ([load(0, 0, errors_timeout=20), host()], ["web"], "no answer", (), ["600 × timeout"]),
         ([load(15, 1, dropped=5), host()], ["web"], "unknown", (), ["450 of 600"]),
         # A long run queue on CPUs with time left (threads that wake at once) says neither.
         ([piling_up, host(us=50, sy=10, id=40, r=9)], ["web"], "unknown", (), []),
@@ -287,7 +289,7 @@ def test_answers_to_requests_of_the_step_before_are_told_as_such() -> None:
     """The queue of a harder step runs out in this one."""
     over = stretch(30, load(22, 5), host())
     assert judge(over, (), ["web"]).evidence[0] == (
-        "600 requests, 660 answers with those to older ones, 5.0 open on average"
+        "660 requests answered well, some of them due before, 5.0 open on average"
     )
 
 

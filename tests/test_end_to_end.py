@@ -54,7 +54,7 @@ def test_a_headless_run_watches_over_ssh(sshd: Sshd, plan: Path, tmp_path: Path)
     result = json.loads(done.stdout)
     assert result["completed"] == 300
     assert result["hosts"] == {
-        "web": {"state": "live", "probes": ["top", "vmstat", "proc"], "gaps": 0},
+        "web": {"state": "live", "detail": "", "probes": ["top", "vmstat", "proc"], "gaps": 0},
     }
     assert eventually(lambda: not sshd.leftovers()), sshd.leftovers()
     timeline = pandas.read_csv(csv / "timeline.csv")

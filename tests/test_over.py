@@ -14,6 +14,7 @@ from loadwatch.run import Run
 from loadwatch.session import Player
 from loadwatch.verbs.planned import firing_time
 from tests.servers import OK, answering, serving
+from tests.ui_fakes import tick
 
 
 @pytest.mark.parametrize(("duration", "requests"), [(1.0, None), (None, 20)])
@@ -55,3 +56,19 @@ def test_stages_are_the_time_of_firing() -> None:
     assert firing_time(None, plan) == 30.0
     assert firing_time(5.0, plan) == 5.0
     assert firing_time(None, Plan(Target("http://heywall.example"))) is None
+
+
+async def test_answers_that_become_others_are_among_the_warnings(tmp_path: Path) -> None:
+    plan = Plan(Target("http://127.0.0.1:9"), scenarios=(Scenario("home", rate=1.0),))
+    run = Run(plan, tmp_path / "a.loadwatch", endless=True)
+    try:
+        for second in range(20):
+            size = 4000.0 if second < 10 else 300.0
+            values = {"completed": 1.0, "status.2xx": 1.0, "received": size}
+            run.bus.publish(
+                tick(second, {f"scenario.home.{key}": value for key, value in values.items()})
+            )
+        warnings = run.status.warnings
+        assert warnings == ("home: answers are typically 300 B, where they were 3.91 KiB",)
+    finally:
+        await run.close()

@@ -133,6 +133,16 @@ async def test_any_way_to_a_second_shows_the_same(session: Path) -> None:
             assert [s.first for s in played.history.steps] == [s.first for s in history.steps]
 
 
+async def test_whoever_listens_finds_the_status_of_the_second(session: Path) -> None:
+    with player(session) as played:
+        seen = []
+        played.bus.subscribe(lambda tick: seen.append((tick.second, played.status)))
+        await played.seek(60)
+        await played.seek(49)  # from the first second on again
+        told = [replace(live_status(at + 1), recording=str(session)) for at in range(60)]
+        assert seen == list(enumerate(told)) + list(enumerate(told[:49]))
+
+
 @pytest.mark.parametrize(("asked", "at"), [(-5, 1), (0, 1), (61, 60), (10**9, 60)])
 async def test_beyond_an_end_is_that_end(session: Path, asked: int, at: int) -> None:
     with player(session) as played:

@@ -228,6 +228,13 @@ class Stretch:
         opened = self.recent
         return piles_up(opened, self.offered * len(opened) / max(self.seconds, 1))
 
+    @property
+    def is_deaf(self) -> bool:
+        """Whether all that ended, ended without an answer: refused, reset, timed out."""
+        unanswered = sum(self.summary.counts("load.errors").values())
+        ended = unanswered + self.summary.count("load.completed")
+        return ended > 0 and unanswered >= self.signs.answered * ended
+
     @cached_property
     def keeps_up(self) -> bool:
         """Whether what was asked for was answered, and well."""
@@ -281,7 +288,7 @@ class Stretch:
         """The requests in one line."""
         told = f"{self.answered} of {self.offered} requests answered well"
         if self.answered > self.offered:
-            told = f"{self.offered} requests, {self.answered} answers with those to older ones"
+            told = f"{self.answered} requests answered well, some of them due before"
         return f"{told}, {self.describe_queue()}"
 
     def describe_queue(self) -> str:

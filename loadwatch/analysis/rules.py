@@ -198,6 +198,12 @@ def _network(stretch: Stretch) -> list[str]:
     return found
 
 
+def _deaf(stretch: Stretch) -> list[str]:
+    if not stretch.is_deaf:
+        return []
+    return [_failed(stretch.failures, stretch.offered), *described(stretch.servers)]
+
+
 def _failing(stretch: Stretch) -> list[str]:
     failures = stretch.failures
     slow = sum(failures.pop(kind, 0) for kind in _late(stretch))
@@ -331,6 +337,15 @@ RULES: tuple[Rule, ...] = (
         ),
         _failing,
         _say("read the server's error log: it refuses or fails long before it is busy"),
+    ),
+    Rule(
+        "no answer",
+        lambda s: (
+            f"no rule above, and {_share(s.answered)} of what ends, ends without any answer: "
+            f"refused, reset, timed out"
+        ),
+        _deaf,
+        _say("is the server there? see that it runs, and that nothing on the way turns it away"),
     ),
 )
 """In the order in which they are tried."""

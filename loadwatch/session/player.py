@@ -107,6 +107,7 @@ class Player:
             turn = time.monotonic()
             for tick in self._session.ticks(first, second):
                 self._shown.add(tick)
+                self._position = replace(self._position, second=tick.second + 1)
                 self.bus.publish(tick)
                 if time.monotonic() > turn + TURN:
                     await asyncio.sleep(0)

@@ -24,6 +24,7 @@ from loadwatch.ui.board import Board
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import ScenarioChosen, TickArrived
+from loadwatch.ui.moments import Moments
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
@@ -97,7 +98,7 @@ class Dashboard(Screen[None]):
         self._refused = _refused(status)
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
-        self._frozen: View | None = None
+        self._moments = Moments()
         self._panes = [pane() for pane in panes or all_panes()]
         if len(status.hosts) > 1:
             own = [type(pane) for pane in self._panes if isinstance(pane, HostPane)]
@@ -125,6 +126,7 @@ class Dashboard(Screen[None]):
     def hear(self, tick: Tick) -> None:
         """The bus: another second is known."""
         self._lives.add(tick)
+        self._moments.add(tick.second, self._controls.status)
         self.post_message(TickArrived(tick.second))
 
     async def on_tick_arrived(self, message: TickArrived) -> None:
@@ -139,33 +141,35 @@ class Dashboard(Screen[None]):
 
     async def advance(self) -> None:
         """The history has moved on."""
-        if self._frozen is None:
+        if self._window.end is None:
             await self._look()
         self.tell()
 
     async def _look(self) -> None:
         """Let one pane after the other draw; between them, whatever else is due gets its turn."""
-        view = self._frozen or self._live()
+        view = self._view()
         for pane in self._panes:
             pane.look(view)
             await asyncio.sleep(0)
         self._verdict.tell(view)
 
     def tell(self) -> None:
-        """Say in the bars how the run stands; they are never frozen."""
-        view = self._live()
-        if self._refused != (refused := _refused(view.status)):
+        """Say in the bars how the run stands, or stood at the end of the window."""
+        now, view = self._controls.status, self._view()
+        if self._refused != (refused := _refused(now)):
             self._refused = refused
             self.refresh_bindings()
-        self._header.tell(view, self._window)
+        self._header.tell(view, self._window, now)
         if not view.end:
             self._verdict.tell(view)  # what was tried before the first second
         self._scenarios.tell(view, self._chosen)
 
-    def _live(self) -> View:
+    def _view(self) -> View:
+        end, now = self._window.end, self._controls.status
         return View.of(
-            self._history, self._catalogue, self._lives, self._controls.status,
-            thresholds=self._thresholds, window=self._window.now(), host=self._host,
+            self._history, self._catalogue, self._lives,
+            now if end is None else self._moments.at(end - 1) or now,
+            thresholds=self._thresholds, window=self._window, host=self._host,
         )  # fmt: skip
 
     # -- keys --------------------------------------------------------------------------------
@@ -174,8 +178,6 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
-        if action == "next_host":
-            return len(self._controls.status.hosts) > 1
         return action not in self._refused
 
     def action_turn(self, way: str) -> None:
@@ -198,9 +200,11 @@ class Dashboard(Screen[None]):
         except LoadwatchError as error:
             self.notify(str(error), severity="error")
             return
+        text = f"{self._chosen} {format_value(became, Unit.PER_SECOND)}"
         if became < rate:
-            text = format_value(became, Unit.PER_SECOND)
-            self.notify(f"the plan's ceiling leaves {self._chosen} {text}")
+            self.notify(f"the plan's ceiling leaves {text}")
+        elif self._window.end is not None:
+            self.notify(f"asked now: {text}; the view stands, end returns to now")
         self.tell()
 
     def action_refuse(self) -> None:
@@ -257,14 +261,12 @@ class Dashboard(Screen[None]):
 
     def action_steps(self) -> None:
         """The table of steps."""
-        self.app.push_screen(StepsScreen(self._frozen or self._live().frozen()))
+        self.app.push_screen(StepsScreen(self._view().standing()))
 
     async def action_freeze(self) -> None:
         """Let the view stand, or go on; what is collected meanwhile is kept."""
-        run = self._history.length
-        await self._through(
-            self._window.frozen(run) if self._frozen is None else self._window.now()
-        )
+        window, run = self._window, self._history.length
+        await self._through(window.frozen(run) if window.end is None else window.now())
 
     async def action_return(self) -> None:
         """Show what happens now."""
@@ -282,15 +284,10 @@ class Dashboard(Screen[None]):
         """Show the next of the watched hosts."""
         hosts = [host.host for host in self._controls.status.hosts]
         self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
-        if self._frozen is not None:
-            self._frozen = self._frozen.showing(self._host)
         await self._look()
         self.tell()
 
     async def _through(self, window: Window) -> None:
-        """Look through another window; one that stands keeps what it showed first."""
         self._window = window
-        held = None if window.end is None else self._frozen or self._live().frozen()
-        self._frozen = held and held.through(window)
         await self._look()
         self.tell()
