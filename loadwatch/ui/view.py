@@ -34,7 +34,7 @@ LEVELS = {"fine": ("good", ""), "warning": ("warning", " ▲"), "bad": ("bad", "
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The `seconds` before second `end` (not included), `host` among those that are watched.
+    """The `seconds` before second `end` (not included); the chosen `host` and `scenario`.
 
     `step` is the step at its end, `frames` the newest processes of every host.
     """
@@ -48,16 +48,19 @@ class View:
     seconds: int
     host: str
     step: Summary
+    scenario: str = ""
 
     @classmethod
     def of(
         cls, history: History, catalogue: Catalogue, lives: Lives, status: RunStatus, *,
         thresholds: Thresholds = NO_THRESHOLDS, window: Window = NOW, host: str = "",
+        scenario: str = "",
     ) -> View:  # fmt: skip
         """What `window` shows of the run as it is."""
         end = history.length if window.end is None else window.end
         return cls(history, catalogue, lives.frames(), status, thresholds, end,
-                   window.seconds(history.length), host, history.step_at(end - 1))  # fmt: skip
+                   window.seconds(history.length), host, history.step_at(end - 1),
+                   scenario)  # fmt: skip
 
     def frozen(self) -> View:
         """The same, untouched by what the history takes from now on."""
@@ -72,6 +75,10 @@ class View:
     def showing(self, host: str) -> View:
         """The same stretch of another host."""
         return replace(self, host=host)
+
+    def choosing(self, scenario: str) -> View:
+        """The same stretch of another scenario."""
+        return replace(self, scenario=scenario)
 
     def beside(self, place: int) -> View:
         """The same stretch of the host so many further on."""

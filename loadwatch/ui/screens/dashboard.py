@@ -148,6 +148,7 @@ class Dashboard(Screen[None]):
         return View.of(
             self._history, self._catalogue, self._lives, self._controls.status,
             thresholds=self._thresholds, window=self._window.now(), host=self._host,
+            scenario=self._chosen,
         )  # fmt: skip
 
     # -- keys --------------------------------------------------------------------------------
@@ -187,14 +188,17 @@ class Dashboard(Screen[None]):
         """A closed loop fires as fast as its connections go."""
         self.notify("a closed loop has no rate to turn", severity="warning")
 
-    def on_scenario_chosen(self, message: ScenarioChosen) -> None:
+    async def on_scenario_chosen(self, message: ScenarioChosen) -> None:
         """By the mouse, which may also hit where no scenario is."""
         if message.number <= len(self._controls.status.rates):
-            self.action_choose(message.number)
+            await self.action_choose(message.number)
 
-    def action_choose(self, number: int) -> None:
-        """The scenario that the rate keys turn."""
+    async def action_choose(self, number: int) -> None:
+        """The scenario that the rate keys turn, and whose server timing is shown."""
         self._chosen = list(self._controls.status.rates)[number - 1]
+        if self._frozen is not None:
+            self._frozen = self._frozen.choosing(self._chosen)
+        await self._look()
         self.tell()
 
     def action_fire(self) -> None:
