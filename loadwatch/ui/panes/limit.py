@@ -35,7 +35,7 @@ BAR = 16
 class LimitPane(Pane):
     """Shown from the first search on, which the key `f` begins; of a replay, what it found."""
 
-    TITLE, JUMP, ORDER, SIDE = "Limit", "I", 12, "load"
+    TITLE, JUMP, ORDER, SIDE = "Limit", "I", 13, "load"
 
     def __init__(self, place: int = 0) -> None:
         super().__init__(place)

@@ -170,6 +170,7 @@ class Dashboard(Screen[None]):
             self._history, self._catalogue, self._lives,
             now if end is None else self._moments.at(end - 1) or now,
             thresholds=self._thresholds, window=self._window, host=self._host,
+            scenario=self._chosen,
         )  # fmt: skip
 
     # -- keys --------------------------------------------------------------------------------
@@ -212,14 +213,15 @@ class Dashboard(Screen[None]):
         over = self._controls.status.ended is not None
         self.notify(OVER if over else "a closed loop has no rate to turn", severity="warning")
 
-    def on_scenario_chosen(self, message: ScenarioChosen) -> None:
+    async def on_scenario_chosen(self, message: ScenarioChosen) -> None:
         """By the mouse, which may also hit where no scenario is."""
         if message.number <= len(self._controls.status.rates):
-            self.action_choose(message.number)
+            await self.action_choose(message.number)
 
-    def action_choose(self, number: int) -> None:
-        """The scenario that the rate keys turn."""
+    async def action_choose(self, number: int) -> None:
+        """The scenario that the rate keys turn, and whose server timing is shown."""
         self._chosen = list(self._controls.status.rates)[number - 1]
+        await self._look()
         self.tell()
 
     def action_fire(self) -> None:
