@@ -775,12 +775,12 @@ async def test_the_verdict_follows_the_last_seconds() -> None:
         await on.publish(*(second_of(at, True) for at in range(100)))
         assert "not saturated: 100 of 100 requests answered well" in on.text
         await on.publish(*(second_of(at, False) for at in range(100, 110)))
-        assert "no answer: 100 connect of 100 requests" in on.text
+        assert "no answer: 100 × connect error of 100 requests" in on.text
         await on.publish(*(second_of(at, True) for at in range(110, 120)))
         assert "not saturated: 100 of 100 requests answered well" in on.text
         on.controls.change(firing=False, ended=110.0)
         await on.publish(replace(tick(120, {}), rates=ASKED))
-        assert "when it ended ▲ no answer: 100 connect of 100" in on.text
+        assert "when it ended ▲ no answer: 100 × connect error of 100" in on.text
 
 
 async def test_a_queue_that_grows_slowly_is_seen() -> None:
