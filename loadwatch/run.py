@@ -22,7 +22,7 @@ from loadwatch.analysis.windows import Watcher
 from loadwatch.core.action import Done
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus, Trial
+from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import CAREFUL, Goal, Pace
@@ -108,7 +108,8 @@ class Run:
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
         self.bus.subscribe(self._searching.add)
-        self.bus.subscribe(Answers(self._turning.rates, partial(self._event, "answer")).add)
+        self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
+        self.bus.subscribe(self._answers.add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
@@ -192,12 +193,18 @@ class Run:
         grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
             self._look_after(self._late())
+            self._note_end()
             self.bus.publish(self._ticker.close())
-        if self.duration is None:
-            self.duration = max(0.0, self._fleet.fired_until - self._origin)
+        self._note_end()
         while self._ticker.pending:
             self.bus.publish(self._ticker.close())
         self.history.total.duration = self.duration
+
+    def _note_end(self) -> None:
+        """Where a number of requests ends the firing, nobody knew before when that would be."""
+        if self._origin is not None and self.duration is None and self._fleet.done:
+            until = self._fleet.fired_until or self._clock()  # where all died, nobody told
+            self.duration = max(0.0, until - self._origin)
 
     def _ticked_out(self, ticking: asyncio.Task[None]) -> None:
         """The ticking is over; a bug of ours in it must not pass for the end of a run."""
@@ -266,6 +273,12 @@ class Run:
         return 0.0 if self._origin is None else max(0.0, self._clock() - self._origin)
 
     @property
+    def ended(self) -> float | None:
+        """Seconds after the start at which firing was over for good; None while it may go on."""
+        is_over = self.began and self.duration is not None and self.elapsed >= self.duration
+        return self.duration if is_over else None
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why the result is invalid because of the generator; empty where it kept up."""
         searching = self._searching
@@ -287,29 +300,32 @@ class Run:
         return RunStatus(
             target=self.plan.target.url,
             rates=self._turning.rates,
-            firing=self._turning.firing,
+            firing=self._turning.firing and self.ended is None,
             connections=self.plan.load.connections,
             max_rate=self.plan.load.max_rate,
             elapsed=self.elapsed,
             hosts=self._hosts.statuses,
             recording=str(self._session),
             reasons=self.reasons,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *self._answers.warnings),
             problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
             search=self._searching.status,
+            ended=self.ended,
             actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
+        self._ensure_firing()
         self._searching.stop()
         return self._turning.set_one(scenario, rate)
 
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
+        self._ensure_firing()
         self._searching.begin(goal or self.goal(), self._turning.rates)
         self._over.clear()
 
@@ -328,6 +344,10 @@ class Run:
     def searches(self) -> list[dict[str, Any]]:
         """The searches that are over, as `limit --json` prints them."""
         return list(self._searching.found)
+
+    def _ensure_firing(self) -> None:
+        if self.ended is not None:
+            raise PlanError(OVER)
 
     def _searched(self) -> None:
         self._over.set()

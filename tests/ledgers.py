@@ -67,7 +67,8 @@ def as_found(one: Measured, first: int) -> dict[str, Any]:
     """What `limit --json` says of it."""
     trials = [
         {"rate": rate, "verdict": verdict, "reason": "", "confirms": False, "first": first,
-         "seconds": LENGTH, "requests": 400, "p95_ms": p95, "p99_ms": None, "errors": 0.0}
+         "seconds": LENGTH, "requests": 400, "p95_ms": p95, "p99_ms": None, "errors": 0.0,
+         "completed": rate}
         for rate, verdict, p95 in (
             (one.fails_at, "FAIL", 9e3), (one.sustained, "PASS", one.p95 * 1000)
         )
@@ -77,6 +78,7 @@ def as_found(one: Measured, first: int) -> dict[str, Any]:
         "sustained": one.sustained, "fails_at": one.fails_at, "ended": "found", "valid": True,
         "consistent": True, "slo": slo_as_json(Slo(), ()), "arrival": "poisson", "quick": False,
         "warm_up_s": 5.0, "trial_s": 30.0, "mark": one.mark, "trials": trials,
-        "scalability": {"cpu_ms_per_request": {"web": one.cpu * 1000}}, "explained": [],
+        "scalability": {"cpu_ms_per_request": {"web": one.cpu * 1000}, "knee": None},
+        "explained": [],
         "verdict": {"name": one.verdict, "also": [], "evidence": [], "advice": ""},
     } | dict(one.more)  # fmt: skip

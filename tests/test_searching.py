@@ -51,7 +51,7 @@ def test_an_unhealthy_generator_is_the_reason() -> None:
     while not run.ends:
         run.step()
     assert run.searching.found[0]["ended"] == "the load generator was the limit"
-    assert "send lag p99 500 ms" in run.searching.reasons[0]
+    assert "send lag up to 500 ms" in run.searching.reasons[0]
     assert any("INVALID" in line for line in run.told)
 
 

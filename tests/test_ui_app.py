@@ -13,11 +13,11 @@ from textual import events
 from textual.pilot import Pilot
 
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus, Trial
+from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.reading import HostState, HostStatus, Process
-from loadwatch.core.tick import HostProcess
+from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.ui.app import LoadwatchApp
 from loadwatch.ui.bars import Header
 from loadwatch.ui.pane import Pane
@@ -25,11 +25,14 @@ from loadwatch.ui.panes import all_panes, named_panes
 from loadwatch.ui.panes.limit import LimitPane
 from loadwatch.ui.panes.processes import ProcessesPane
 from loadwatch.ui.panes.rate import RatePane
+from loadwatch.ui.panes.server import ServerPane
 from loadwatch.ui.panes.swap import SwapPane
 from loadwatch.ui.screens.confirm import Confirm
 from loadwatch.ui.screens.dashboard import Dashboard
+from loadwatch.ui.screens.help import keys_of
 from loadwatch.ui.screens.prompt import Prompt
 from loadwatch.ui.screens.steps import StepsScreen
+from loadwatch.ui.themes import THEMES
 from tests.ui_fakes import CATALOGUE, MIB, STATUS, FakeControls, shown, story, tick
 
 WIDE, NARROW = (160, 45), (80, 24)
@@ -156,6 +159,7 @@ async def test_what_is_no_rate_is_not_taken() -> None:
             ("x", "a number"),
             ("-5", "0 or more"),
             ("nan", "0 or more"),
+            ("1e300", "up to 1,000,000/s"),
         ):
             await on.press("=", *typed)
             assert said in on.text or not typed, typed  # while it is typed
@@ -193,6 +197,27 @@ async def test_a_click_chooses_a_scenario(size: tuple[int, int]) -> None:
         await on.pilot.click(offset=(on.text.splitlines()[at].index("2 wall") + 2, at))
         await on.pilot.pause()
         assert "▶ 2 wall" in on.text
+
+
+@pytest.mark.parametrize("columns", [80, 118, 128, 160, 200, 250])
+async def test_nothing_of_a_scenario_is_cut(columns: int) -> None:
+    asked = dict.fromkeys(("home", "a-long-name", "wall"), 123_456.0)
+    values = {f"scenario.{name}.completed": 12_345.0 for name in asked}
+    ticks = [replace(tick(at, values), rates=asked) for at in range(10)]
+    async with screen((columns, 45), replace(RUNNING, rates=asked), seconds=0) as on:
+        await on.publish(*ticks)
+        await on.press("+")  # on its way, and behind
+        assert on.text.count("▲ behind") == 3
+        assert on.text.count("asked") == 3
+        assert on.line("home").count("behind") == min((columns - 2) // 64, 3)
+        for number, name in enumerate(asked, 1):
+            at = next(
+                n for n, line in enumerate(on.text.splitlines()) if f"{number} {name}" in line
+            )
+            where = on.text.splitlines()[at].index(name)
+            await on.pilot.click(offset=(where, at))
+            await on.pilot.pause()
+            assert f"▶ {number} {name}" in on.text
 
 
 async def test_a_click_beside_the_scenarios_chooses_none(size: tuple[int, int]) -> None:
@@ -238,6 +263,28 @@ async def test_space_stops_and_goes_on(size: tuple[int, int]) -> None:
         await on.press("space")
         assert on.calls == [("pause",), ("resume",)]
         assert "● firing" in on.text
+
+
+async def test_once_firing_is_over_rates_are_refused_and_all_else_goes_on(
+    size: tuple[int, int],
+) -> None:
+    async with screen(size) as on:
+        assert "Rate" in on.text.splitlines()[-1]
+        on.controls.change(firing=False, ended=30.0)
+        await on.until("■ ended at 0:30")
+        await on.pilot.pause()
+        assert "PAUSED" not in on.text and "space goes on" not in on.text
+        for key in (*"+-][=f", "space"):
+            on.app.clear_notifications()
+            await on.press(key)
+            assert isinstance(on.app.screen, Dashboard), key
+            assert on.said == OVER, key
+        assert on.calls == []
+        assert "Stop/go" not in on.text.splitlines()[-1]  # nor are they offered
+        await on.press("e", "left", "s")
+        await on.app.workers.wait_for_complete()
+        assert on.calls == [("export",)]
+        assert isinstance(on.app.screen, StepsScreen)
 
 
 async def test_ctrl_x_stops_from_everywhere() -> None:
@@ -316,14 +363,14 @@ async def test_narrow_opens_the_pane_whose_key_is_pressed() -> None:
             assert panes(on)[0].content_size.height >= 8
             lines = on.text.splitlines()
             assert len(lines) == 24
-            for other in all_panes()[:5]:  # the numbers of the most telling stay in sight
+            for other in all_panes()[:3]:  # the numbers of the most telling stay in sight
                 assert any(line.lstrip("─━").startswith(other.TITLE) for line in lines)
             assert lines[-1].endswith("q Quit")  # nothing is cut off
 
 
 async def test_every_jump_key_goes_to_its_pane() -> None:
     async with screen() as on:
-        for key in "LENDMWPCTSRI":
+        for key in "LENDMWPCTSRIV":
             await on.press(key)
             assert isinstance(on.app.focused, Pane)
             assert key == on.app.focused.JUMP
@@ -332,7 +379,8 @@ async def test_every_jump_key_goes_to_its_pane() -> None:
 async def test_tab_goes_through_all_panes(size: tuple[int, int]) -> None:
     async with screen(size) as on:
         seen = []
-        panes = [pane for pane in all_panes() if pane is not LimitPane]  # hidden until a search
+        later = (LimitPane, ServerPane)  # hidden until there is something to show
+        panes = [pane for pane in all_panes() if pane not in later]
         for _ in panes:
             seen.append(type(on.app.focused))
             await on.press("tab")
@@ -348,7 +396,8 @@ async def test_resizing_there_and_back() -> None:
             await on.pilot.resize_terminal(width, height)
             await on.pilot.pause()
             assert len(on.text.splitlines()) == height
-            assert len(panes(on)) == {WIDE: 6, (250, 70): 11}.get((width, height), 1)
+            charts = {WIDE: 6, (250, 70): 11, (120, 30): 2}
+            assert len(panes(on)) == charts.get((width, height), 1)
             assert "┤" in on.text
 
 
@@ -430,6 +479,35 @@ async def test_going_back_in_time_and_returning(size: tuple[int, int]) -> None:
         assert "1:10" in on.text
 
 
+async def test_all_of_an_earlier_time_is_of_that_time() -> None:
+    gone = HostProcess("web", Process(4711, "me", 900 * MIB, 0.0, "S", "was-here"))
+    ticks = [replace(one, processes=(*one.processes, gone)) if one.second < 45 else one
+             for one in STORY]  # fmt: skip
+    async with screen(seconds=0, status=replace(RUNNING, rates=STORY[0].rates)) as on:
+        for one in ticks:
+            on.controls.change(elapsed=one.second + 1.0, rates=dict(one.rates))
+            await on.publish(one)
+        hosts = (HostStatus("web", "lost", "connection reset"),)
+        on.controls.change(firing=False, hosts=hosts, reasons=("a worker died",))
+        await on.publish(replace(tick(70, {}), step=3))
+        assert "step 3" in on.text and "was-here" not in on.text
+        await on.press("<", "left")
+        first, second, third, *_ = on.text.splitlines()
+        assert "0:41" in first and "step 1" in first and "step 3" not in on.text
+        assert "FROZEN at 0:41, −0:30" in first
+        assert "now ■ PAUSED" in first  # what is fired at the moment is never hidden
+        assert "web ● live" in second
+        assert on.text.count("lost") == 1  # among what is wrong now
+        assert "result invalid: a worker died" in third
+        assert "was-here" in on.text
+        assert "asked       10/s" in on.line("1 home")
+        assert "nothing is fired" not in on.text
+        await on.press("+")
+        assert "asked now: home 25/s; the view stands, end returns to now" in on.said
+        await on.press("end")
+        assert "FROZEN" not in on.text and "web ✗ lost" in on.text
+
+
 async def test_what_comes_meanwhile_does_not_move_an_earlier_time() -> None:
     async with screen(seconds=60) as on:
         await on.press("<", "left")
@@ -450,6 +528,33 @@ async def test_a_pane_is_hidden_and_comes_back(size: tuple[int, int]) -> None:
         assert "Status" in on.text
         await on.press("S", "x", "S")  # its own key brings it back too
         assert "Status" in on.text
+
+
+async def test_all_panes_come_back_from_a_zoom_too() -> None:
+    async with screen() as on:
+        await on.press("S", "x", "T", "z")
+        assert len(panes(on)) == 1
+        await on.press("X")
+        assert len(panes(on)) == 6
+
+
+async def test_of_two_hosts_side_by_side_each_has_its_keys() -> None:
+    hosts = (HostStatus("web", "live"), HostStatus("db", "live"))
+    async with screen((250, 70), status=replace(RUNNING, hosts=hosts)) as on:
+        for place in (0, 1, 0):
+            await on.press("P")
+            pane = on.app.focused
+            assert isinstance(pane, ProcessesPane) and pane.place == place
+        await on.press("P", "slash", *"post", "enter")
+        assert isinstance(on.app.focused, ProcessesPane)
+        assert (on.app.focused.place, on.app.focused.pattern) == (1, "post")
+        await on.press("R", "slash", *"gun", "enter")
+        assert isinstance(on.app.focused, ProcessesPane)
+        assert (on.app.focused.place, on.app.focused.pattern) == (0, "gun")
+        await on.pilot.resize_terminal(*WIDE)
+        await on.pilot.pause()
+        await on.press("P", "P")
+        assert on.app.focused.place == 0  # the second one has no room
 
 
 async def test_the_last_pane_stays() -> None:
@@ -549,6 +654,15 @@ async def test_a_click_sorts_or_chooses(state: HostState) -> None:
         assert on.app.focused is pane
 
 
+async def test_an_empty_filter_shows_all_again() -> None:
+    async with screen() as on:
+        await on.press("slash", *"postg")
+        assert "an empty one shows all" in on.text
+        await on.press("enter", "slash", *["backspace"] * 5, "enter")
+        assert "“" not in on.text
+        assert len(on.app.screen.query_exactly_one(ProcessesPane)._shown) == 18
+
+
 async def test_the_filter_works_while_it_is_typed(size: tuple[int, int]) -> None:
     async with screen(size) as on:
         await on.press("slash", *"postg")
@@ -634,7 +748,7 @@ async def test_a_click_opens_a_pane() -> None:
 
 
 async def test_help_lists_every_key_that_does_something() -> None:
-    async with screen() as on:
+    async with screen((160, 50)) as on:  # lower, it scrolls
         await on.press("?")
         for key in "+-][=12pzme<>q":
             assert any(f" {key}  " in line for line in on.text.splitlines()), key
@@ -662,6 +776,10 @@ async def test_every_action_is_in_the_command_palette() -> None:
         for title in ("Raise the rate by a step", "Zoom the focused pane, or show all",
                       "Stop firing, from anywhere"):  # fmt: skip
             assert title in commands
+        # Nothing else is there: no command, and no theme, of the library.
+        keys = {key.tooltip for key in keys_of(on.app.screen)}
+        assert set(commands) == keys
+        assert {*on.app.available_themes} == {theme.name for theme in THEMES}
         await commands["Double the rate"].callback()
         assert on.calls == [("set_rate", "home", 20)]
 
@@ -687,10 +805,71 @@ async def test_the_header_tells_how_the_run_stands(size: tuple[int, int]) -> Non
         assert "rec 2026-11-03T14-05-11.loadwatch" in second
 
 
+def second_of(second: int, answered: bool, **more: float) -> Tick:
+    values = {
+        "load.offered": 10.0, "load.completed": 10.0 * answered, "load.in_flight": 0.0,
+        "load.errors.connect": 10.0 * (not answered), **more,
+    }  # fmt: skip
+    return replace(tick(second, values), rates=ASKED)
+
+
+async def test_the_verdict_follows_the_last_seconds() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        await on.publish(*(second_of(at, True) for at in range(100)))
+        assert "not saturated: 100 of 100 requests answered well" in on.text
+        await on.publish(*(second_of(at, False) for at in range(100, 110)))
+        assert "no answer: 100 × connect error of 100 requests" in on.text
+        await on.publish(*(second_of(at, True) for at in range(110, 120)))
+        assert "not saturated: 100 of 100 requests answered well" in on.text
+        on.controls.change(firing=False, ended=110.0)
+        await on.publish(replace(tick(120, {}), rates=ASKED))
+        assert "when it ended ▲ no answer: 100 × connect error of 100" in on.text
+
+
+async def test_a_queue_that_grows_slowly_is_seen() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        grows = [second_of(at, True, **{"load.in_flight": at / 2}) for at in range(60)]
+        await on.publish(*grows)
+        assert "open requests rising from 0 to 30" in on.text
+        await on.publish(*(second_of(at, True) for at in range(60, 70)))
+        assert "not saturated" in on.text
+
+
+async def test_late_answers_are_told_as_such() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        await on.publish(*(second_of(at, True, **{"load.completed": 12.0}) for at in range(10)))
+        assert "120 requests answered well, some of them due before" in on.text
+
+
 async def test_the_verdict_has_its_evidence() -> None:
     async with screen() as on:
         assert "not saturated" in on.text
         assert "requests answered well" in on.text
+
+
+@pytest.mark.parametrize(
+    ("offset", "error", "told"),
+    [
+        (None, None, "web ● live  "),
+        (0.004, 0.012, "web ● live  clock ± 12 ms  "),
+        (-0.25, 0.012, "web ● live  clock −250 ms ± 12 ms  "),
+        (3.5, 0.012, "web ● live  clock +3.50 s ± 12 ms ▲"),
+        (0.0, 2.0, "web ● live  clock ± 2 s ▲"),
+    ],
+)
+async def test_the_clock_of_a_host(offset: float | None, error: float | None, told: str) -> None:
+    hosts = (HostStatus("web", "live", offset=offset, error=error),)
+    async with screen(status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert told in on.text.splitlines()[1]
+
+
+async def test_why_a_host_is_lost_is_said_in_the_header(size: tuple[int, int]) -> None:
+    hosts = (HostStatus("web", "failed", "Permission denied (publickey)"),)
+    async with screen(size, status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert "✗ web failed: Permission denied (publickey)" in on.text.splitlines()[2]
 
 
 async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> None:
@@ -701,6 +880,20 @@ async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> 
         assert "the disk is full" in on.text
         assert "client-limited" in on.text
         assert len(on.text.splitlines()) == size[1]
+
+
+async def test_the_header_keeps_its_height_for_a_while() -> None:
+    async with screen() as on:
+        header = on.app.screen.query_exactly_one(Header)
+        for elapsed, warnings, height in (
+            (71, (), 2), (72, ("slow",), 3), (73, (), 3), (100, (), 3), (103, ("slow",), 3),
+            (132, (), 3), (134, (), 2), (2, ("slow",), 3),
+        ):  # fmt: skip
+            on.controls.change(elapsed=float(elapsed), warnings=warnings)
+            on.app._dashboard.tell()
+            await on.pilot.pause()
+            assert header.size.height == height, elapsed
+            assert ("▲ slow" in on.text) is bool(warnings)
 
 
 async def test_a_hostile_process_name_does_nothing(size: tuple[int, int]) -> None:
@@ -907,10 +1100,8 @@ async def test_themes_repaint_everything() -> None:
         dark = header.style_of("good").color
         for theme, is_dark in (
             ("loadwatch-light", False),
-            ("textual-light", False),
             ("loadwatch-mono", False),
-            ("nord", True),
-            ("solarized-light", False),
+            ("loadwatch-dark", True),
         ):
             on.app.theme = theme
             await on.pilot.pause()

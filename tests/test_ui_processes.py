@@ -52,7 +52,7 @@ def follow(*frames: Iterable[Process], groups: tuple[str, ...] = ("pool",)) -> l
     lives = Lives()
     for second, rows in enumerate(frames):
         lives.add(processes(*rows, second=second, groups=groups))
-    return list(lives.frames()["web"])
+    return list(lives.before(10_000, "web"))
 
 
 def worker(pid: int = 7, rss: int = 100, command: str = "a") -> Process:
@@ -77,7 +77,7 @@ def test_frames_that_came_late_are_part_of_a_life() -> None:
     missed = [processes(*frames[at], second=at, groups=("pool",)) for at in (1, 2)]
     late = tuple(Late(tick.second, tick.values, tick.processes) for tick in missed)
     lives.add(replace(processes(*frames[3], second=3, groups=("pool",)), late=late))
-    assert list(lives.frames()["web"]) == follow(*frames)
+    assert list(lives.before(10_000, "web")) == follow(*frames)
 
 
 @pytest.mark.parametrize(
@@ -255,3 +255,61 @@ def test_room_that_the_filter_leaves_goes_to_the_chart() -> None:
     after = table(at, 20, pane)
     assert len(after) == len(before) == 20
     assert "postgres" in after[-1]
+
+
+def test_the_processes_of_any_time_so_far() -> None:
+    frames = [[worker(1, 100 + at), worker(10 + at // 5, 50)] for at in range(20)]
+    lives = Lives()
+    for second, rows in enumerate(frames):
+        lives.add(processes(*rows, second=second, groups=("pool",)))
+    for end in (1, 4, 5, 6, 20):
+        assert list(lives.before(end, "web")) == follow(*frames[:end])
+    assert lives.before(0, "web") == () == lives.before(20, "other")
+    lives.add(processes(worker(3), second=0))  # a replay went back
+    assert [one.process.pid for one in lives.before(20, "web")] == [3]
+
+
+def test_frames_of_many_hours_are_thinned_the_older_ones_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loadwatch.ui.lives.ROWS", 100)
+    lives = Lives()
+    for second in range(1000):
+        lives.add(processes(worker(rss=second), second=second))
+    sizes = [lives.before(end, "web")[0].process.rss // MIB for end in range(1, 1001)]
+    assert len(set(sizes)) <= 100
+    assert sizes[-25:] == list(range(975, 1000))
+    assert all(shown <= end for end, shown in enumerate(sizes))
+
+
+def test_numbers_have_room_as_large_as_they_get() -> None:
+    size = 1023 * MIB
+    first = Process(1234567, "www-data", 0, 0.0, "S", "worker")
+    later = Process(1234567, "www-data", size, 6400.0, "S", "worker")
+    row = table(seen([processes(first), processes(later, second=1)]))[1]
+    assert row.split()[1:] == [
+        "1234567", "www-data", "1,023", "MiB", "▁▇", "+1,023", "MiB", "6400", "%", "worker",
+    ]  # fmt: skip
+
+
+def test_the_choice_is_a_process_wherever_it_is_sorted_to() -> None:
+    pane = ProcessesPane()
+    rows = [worker(pid, 100 - pid, f"w{pid}") for pid in range(1, 6)]
+    at = seen([processes(*rows)])
+    pane._view = at
+    assert chosen(at, pane) == "w1"
+    pane.action_move(2)
+    assert chosen(at, pane) == "w3"
+    pane.action_reverse()
+    pane.sort_by(0)
+    assert chosen(at, pane) == "w3"
+    grown = [worker(one.pid, 100 + one.pid**2, one.command) for one in rows]
+    assert chosen(seen([processes(*grown)]), pane) == "w3"
+    left = seen([processes(*(one for one in grown if one.pid != 3))])
+    assert chosen(left, pane) in ("w2", "w4")  # the one in its place
+    assert chosen(seen([processes(*grown)]), pane) == chosen(left, pane)
+
+
+def chosen(at: View, pane: ProcessesPane) -> str:
+    (line,) = [line for line in table(at, pane=pane) if line.startswith("▸")]
+    return line.split()[-1]

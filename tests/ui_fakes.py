@@ -259,8 +259,9 @@ def seen(ticks: Iterable[Tick], **more: Any) -> View:
 def view(
     bus_history: tuple[TickBus, History], *, status: RunStatus = STATUS, seconds: int = 60,
     host: str = "web", lives: Lives | None = None, thresholds: Thresholds = NO_THRESHOLDS,
+    end: int | None = None,
 ) -> View:  # fmt: skip
     """What a pane would look at."""
     _, history = bus_history
     return View.of(history, CATALOGUE, lives or Lives(), status, thresholds=thresholds,
-                   window=Window(seconds), host=host)  # fmt: skip
+                   window=Window(seconds, end), host=host)  # fmt: skip

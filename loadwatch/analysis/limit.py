@@ -128,6 +128,7 @@ def as_json(
                 "p95_ms": None if trial.p95 is None else round(trial.p95 * 1000, 3),
                 "p99_ms": None if trial.p99 is None else round(trial.p99 * 1000, 3),
                 "errors": round(trial.errors, 6),
+                "completed": round(trial.completed, 3),
             }
             for trial in search.trials
         ],

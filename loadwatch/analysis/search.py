@@ -305,5 +305,6 @@ def _told(total: Summary, rate: float, verdict: Standing, reason: str, confirms:
     )
     errors = bad / requests if requests else 0.0
     return RateTrial(
-        rate, verdict, reason, total.first, total.seconds, requests, p95, p99, errors, confirms
-    )
+        rate, verdict, reason, total.first, total.seconds, requests, p95, p99, errors,
+        total.rate("load.completed"), confirms,
+    )  # fmt: skip

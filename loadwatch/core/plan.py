@@ -28,6 +28,10 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A part of a whole."""
 
 
+Header = Annotated[str, msgspec.Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}\Z")]
+"""The name of a header (RFC 9110 §5.6.2, a token)."""
+
+
 class Seconds(float):
     """A duration; in TOML a string with its unit (`30s`, `5m`, `250ms`)."""
 
@@ -40,7 +44,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
     `verify` checks its certificate against the system's authorities, or those in the file `ca`.
-    `allow` names hosts on the open internet that may be fired at without a word.
+    `allow` names hosts on the open internet that may be fired at without a word. `server_timing`
+    names the headers in which the server tells of its own work: `Server-Timing` has times, any
+    other a whole number (of queries, say).
     """
 
     url: str
@@ -48,6 +54,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verify: bool = True
     ca: str | None = None
     allow: tuple[str, ...] = ()
+    server_timing: Annotated[tuple[Header, ...], msgspec.Meta(max_length=8)] = ("Server-Timing",)
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

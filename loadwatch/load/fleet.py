@@ -179,6 +179,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             http2=load.http2,
             proxy=load.proxy,
             data=data,
+            server_timing=list(plan.target.server_timing),
         )
         for worker in range(workers)
     ]

@@ -101,6 +101,8 @@ class HttpxEngine:
                 exchange.stream.received += len(part)
         finally:
             await response.aclose()
+        if exchange.stream.sample.left:
+            exchange.stream.sample.take(response.headers.raw)
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             exchange.stream.retry_after = retry_after(*asked)

@@ -52,6 +52,7 @@ class Job(msgspec.Struct, tag=True):
     http2: bool = False
     proxy: str | None = None
     data: list[Table] = []
+    server_timing: list[str] = []
 
 
 class Begin(msgspec.Struct, tag=True):

@@ -10,6 +10,7 @@ from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
+from loadwatch.load.servertiming import Sample
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -33,7 +34,8 @@ class Stream:
     What happens to every request is counted in plain slots here (`offered`, `received`, `alike`,
     the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
     is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
-    less what has waited for it and is sent.
+    less what has waited for it and is sent. As long as the `sample` of a second takes more, no
+    response passes unread for being the `known` one.
     """
 
     __slots__ = (
@@ -56,6 +58,7 @@ class Stream:
         "received",
         "response",
         "retry_after",
+        "sample",
         "service",
         "unsent",
     )
@@ -69,6 +72,7 @@ class Stream:
         requests: bytes | Iterator[bytes],
         arrivals: Arrivals | None = None,
         bodiless: bool = False,
+        sample: Sample | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
@@ -81,10 +85,14 @@ class Stream:
         self._wire_size = 0
         self.keep = True
         self.retry_after = 0.0
+        self.sample = sample or Sample()
         self._renew()
 
     def _renew(self) -> None:
         bucket = self._bucket = ScenarioBucket()
+        self.sample.begin(bucket)
+        if self.sample.left:
+            self.known = b""
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
@@ -137,14 +145,17 @@ class Stream:
             self._repeat = repeat
             self._wire_size = size
             self.keep = keep
-            self.known = response
+            self.known = b"" if self.sample.left else response
 
     def resembles(self, data: bytes) -> bool:
         """Whether `data` is a response such as the one learnt; it is then the `known` one."""
         repeat = self._repeat
         if repeat is None or not repeat.matches(data):
             return False
-        self.known = data
+        if self.sample.left:
+            self.sample.read(data)
+        else:
+            self.known = data
         return True
 
     def answered(self, status: int, response: float, service: float) -> None:
@@ -154,7 +165,9 @@ class Stream:
         count(self.service, service)
 
     def told(self, status: int, head: bytes) -> None:
-        """A response that had to be read: its status, and when it asks to come again."""
+        """A response that had to be read: its status, and what else it says."""
+        if self.sample.left:
+            self.sample.read(head)
         if status in STATUSES:
             self.retry_after = of_head(head)
         self.tally(status)

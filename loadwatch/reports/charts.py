@@ -36,7 +36,10 @@ class Chart:
 def charts(digest: Digest) -> list[Chart]:
     """Those that the session has anything for."""
     keys = set(digest.history.total.tallies)
-    found = [_kept(chart, keys) for chart in (*_LOAD, *_of_hosts(digest, keys))]
+    found = [
+        _kept(chart, keys)
+        for chart in (*_LOAD, *_of_scenarios(digest, keys), *_of_hosts(digest, keys))
+    ]
     return [chart for chart in found if chart.series]
 
 
@@ -56,6 +59,17 @@ _LOAD = (
     Chart("Response time", " ms", [(name, f"load.response.{name}")
                                    for name in ("p50", "p95", "p99")], log=True),
 )  # fmt: skip
+
+
+def _of_scenarios(digest: Digest, keys: set[str]) -> Iterator[Chart]:
+    for name in digest.result["scenarios"]:
+        told = [
+            key
+            for key in keys
+            if key.startswith(f"scenario.{name}.server.") and key.endswith(".mean")
+        ]
+        yield Chart(f"{name}: server timing, mean", " ms",
+                    [(key.split(".")[3], key) for key in sorted(told)])  # fmt: skip
 
 
 def _of_hosts(digest: Digest, keys: set[str]) -> Iterator[Chart]:

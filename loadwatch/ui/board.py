@@ -1,4 +1,4 @@
-"""Where the panes stand: side by side where there is room, else one open and the others' titles.
+"""Where the panes stand: side by side where there is room, else some open above others' titles.
 
 All columns are of one width, and so are the charts in them: the same second stands at the same
 place in each.
@@ -27,6 +27,12 @@ COLUMN = 66
 OPEN = 11
 """Rows that a pane needs to be worth looking at."""
 
+LOW = 9
+"""Rows of an open pane at least where there is one column only."""
+
+TITLES = 6
+"""Panes whose numbers stay in sight where there is one column only."""
+
 MANY = 3
 """Columns at most."""
 
@@ -47,9 +53,7 @@ def arrange(panes: Sequence[Pane], opened: Pane | None, width: int, height: int)
     """
     count = columns_of(width, height)
     if count < 2:
-        shown = _most(panes, max(height - OPEN, 1), opened)
-        rest = height - len(shown) + 1
-        return [[(pane, rest if pane is (opened or shown[0]) else 1) for pane in shown]]
+        return [_above_each_other(panes, opened, height)]
     room = height // OPEN
     load = [pane for pane in panes if pane.SIDE == "load"]
     first = [pane for pane in panes if pane.SIDE == "server" and not pane.place]
@@ -59,6 +63,16 @@ def arrange(panes: Sequence[Pane], opened: Pane | None, width: int, height: int)
     else:
         groups = [load, *_spread(first, count - 1 if load else count, room)]
     return [_stack(_most(group, room, opened), height) for group in groups if group]
+
+
+def _above_each_other(panes: Sequence[Pane], opened: Pane | None, height: int) -> Column:
+    """As many open as there is room for beside the titles of the most telling; then more titles."""
+    few = min(len(panes), TITLES)
+    count = min(max((height - few) // (LOW - 1), 1), len(panes))
+    wide = _most(panes, count, opened)
+    shown = _most(panes, max(height - count * (LOW - 1), 1), opened)
+    rows = dict(_stack(wide, height - len(shown) + len(wide)))
+    return [(pane, rows.get(pane, 1)) for pane in shown]
 
 
 def _most(panes: Sequence[Pane], room: int, opened: Pane | None) -> list[Pane]:
@@ -153,8 +167,13 @@ class Board(Container):
         return action != "go" or any(pane.word() == parameters[0] for pane in self._panes)
 
     async def action_go(self, word: str, action: str = "") -> None:
-        """Focus the pane of that name, even where it was hidden, and let it do something."""
-        pane = next(pane for pane in self._panes if pane.word() == word)
+        """Focus the pane of that name, even where it was hidden, and let it do something.
+
+        Of two, beside each other for two hosts, the focused one does it, else the other is next.
+        """
+        panes = [one for one in self._panes if one.word() == word and not one.has_class("-off")]
+        at = panes.index(self.opened) if self.opened in panes else -1
+        pane = panes[at if action and at >= 0 else (at + 1) % len(panes)]
         pane.remove_class("-hidden")
         pane.focus()
         if action:
@@ -179,9 +198,11 @@ class Board(Container):
             pane.add_class("-hidden")
 
     def action_show_all(self) -> None:
-        """Bring back what was hidden."""
+        """Bring back what was hidden, also by a pane that has all the room."""
+        self.zoomed = False
         for pane in self._panes:
             pane.remove_class("-hidden")
+        self._rearrange()
 
     def _rearrange(self) -> None:
         """Textual keeps an arrangement until one of those in it asks for another."""

@@ -21,7 +21,7 @@ SIGNS = {
 class EventsPane(Pane):
     """The events up to the end of what is shown, the newest first."""
 
-    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Event log", "L", 11, "load", 0.8
+    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Event log", "L", 12, "load", 0.8
 
     def headline(self, view: View) -> list[Row]:
         """How many there were."""
