@@ -72,7 +72,7 @@ HEADERS = ("Server-Timing", "X-Query-Count")
         (b"\xc3\xa4;dur=1", [None]),
         (b"[red];dur=1, \x1b[31m;dur=1, ${env:A};dur=1", [None] * 3),
         (b"a" * 41 + b";dur=1", [None]),
-        (b"a" * LONGEST + b";dur=1", [None]),
+        (b"a;x=" + b"b" * LONGEST + b";dur=1", [None]),
         (b",".join([b"a;dur=1"] * (ENTRIES + 2)), [("a", 0.001)] * ENTRIES + [None] * 2),
     ],
 )
