@@ -143,8 +143,9 @@ def summary(result: Mapping[str, Any], history: History) -> str:
                      + "; ".join(result["generator"]["reasons"]))  # fmt: skip
     lines += [f"generator: {warning}" for warning in result["generator"]["warnings"]]
     for name, host in result["hosts"].items():
-        gaps = f", {host['gaps']} gaps" if host["gaps"] else ""
-        lines.append(f"host {name}: {host['state']} ({', '.join(host['probes'])}{gaps})")
+        gaps = [f"{host['gaps']} gaps"] if host["gaps"] else []
+        more = [*host["probes"], *gaps, *filter(None, [host["detail"]])]
+        lines.append(f"host {name}: {host['state']}" + (f" ({', '.join(more)})" if more else ""))
     lines.append(f"session {result['session']}")
     return "\n".join(lines)
 

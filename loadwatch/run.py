@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.acting import Acting
 from loadwatch.analysis.answers import Answers
 from loadwatch.analysis.result import result
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.windows import Watcher
+from loadwatch.core.action import Done
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus, Trial
+from loadwatch.core.controls import OVER, RunStatus, Trial
+from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import CAREFUL, Goal, Pace
-from loadwatch.core.plan import Group, Plan
+from loadwatch.core.plan import Group, Plan, Value
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
@@ -86,6 +89,7 @@ class Run:
         self._ticker = Ticker(self._turning.rates, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died, duration)
         self._hosts = Watching(plan.hosts, self._observed, self._event)
+        self._acting = Acting(self._filled, self._hosts.perform, self._event, self.mark, clock)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
@@ -103,7 +107,8 @@ class Run:
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
         self.bus.subscribe(self._searching.add)
-        self.bus.subscribe(Answers(self._turning.rates, partial(self._event, "answer")).add)
+        self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
+        self.bus.subscribe(self._answers.add)
 
     async def start(
         self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
@@ -187,12 +192,18 @@ class Run:
         grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
             self._look_after(self._late())
+            self._note_end()
             self.bus.publish(self._ticker.close())
-        if self.duration is None:
-            self.duration = max(0.0, self._fleet.fired_until - self._origin)
+        self._note_end()
         while self._ticker.pending:
             self.bus.publish(self._ticker.close())
         self.history.total.duration = self.duration
+
+    def _note_end(self) -> None:
+        """Where a number of requests ends the firing, nobody knew before when that would be."""
+        if self._origin is not None and self.duration is None and self._fleet.done:
+            until = self._fleet.fired_until or self._clock()  # where all died, nobody told
+            self.duration = max(0.0, until - self._origin)
 
     def _ticked_out(self, ticking: asyncio.Task[None]) -> None:
         """The ticking is over; a bug of ours in it must not pass for the end of a run."""
@@ -261,6 +272,12 @@ class Run:
         return 0.0 if self._origin is None else max(0.0, self._clock() - self._origin)
 
     @property
+    def ended(self) -> float | None:
+        """Seconds after the start at which firing was over for good; None while it may go on."""
+        is_over = self.began and self.duration is not None and self.elapsed >= self.duration
+        return self.duration if is_over else None
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why the result is invalid because of the generator; empty where it kept up."""
         searching = self._searching
@@ -282,33 +299,46 @@ class Run:
         return RunStatus(
             target=self.plan.target.url,
             rates=self._turning.rates,
-            firing=self._turning.firing,
+            firing=self._turning.firing and self.ended is None,
             connections=self.plan.load.connections,
             max_rate=self.plan.load.max_rate,
             elapsed=self.elapsed,
             hosts=self._hosts.statuses,
             recording=str(self._session),
             reasons=self.reasons,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *self._answers.warnings),
             problem=self._problem or self._unrecorded,
             groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
             search=self._searching.status,
+            ended=self.ended,
+            actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
+        self._ensure_firing()
         self._searching.stop()
         return self._turning.set_one(scenario, rate)
 
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
+        self._ensure_firing()
         self._searching.begin(goal or self.goal(), self._turning.rates)
 
     def goal(self, pace: Pace = CAREFUL) -> Goal:
         """What the plan asks a search for."""
         return self._searching.goal(pace)
+
+    @property
+    def searches(self) -> list[dict[str, Any]]:
+        """The searches that are over, as `limit --json` prints them."""
+        return list(self._searching.found)
+
+    def _ensure_firing(self) -> None:
+        if self.ended is not None:
+            raise PlanError(OVER)
 
     def _searched(self) -> None:
         if not self._endless:
@@ -327,6 +357,12 @@ class Run:
         """Put a note on the timeline; it labels what follows and opens a new step."""
         self._ticker.mark(self.elapsed, text)
         self._event("mark", text)
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions, and mark what follows."""
+        if self._searching.status is not None and not self._searching.status.ended:
+            raise PlanError("the search for the limit goes on; space stops it")
+        return await self._acting.act(name, value)
 
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
         """Follow these process groups of `host` from the next frame on."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from loadwatch import console
 from loadwatch.analysis.result import result
+from loadwatch.core.history import History
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
@@ -99,8 +101,8 @@ def test_every_number_of_a_run() -> None:
         **NUMBERS,
         "generator": {"healthy": True, "reasons": [], "warnings": []},
         "hosts": {
-            "web": {"state": "live", "probes": ["top", "vmstat"], "gaps": 1},
-            "db": {"state": "lost", "probes": [], "gaps": 0},
+            "web": {"state": "live", "detail": "", "probes": ["top", "vmstat"], "gaps": 1},
+            "db": {"state": "lost", "detail": "connection reset", "probes": [], "gaps": 0},
         },
         "scenarios": {"home": NUMBERS},
         "thresholds": [],
@@ -157,3 +159,21 @@ def test_scenarios_add_up_and_stand_in_the_plans_order() -> None:
 )
 def test_a_metric_over_a_stretch(key: str, value: float | None) -> None:
     assert timeouts_and_answers().value(CATALOGUE.of(key)) == value
+
+
+def test_the_summary_says_why_a_host_was_lost() -> None:
+    hosts = (*HOSTS, HostStatus("old", "lost"))
+    found = result(
+        timeouts_and_answers(),
+        duration=8,
+        hosts=hosts,
+        reasons=(),
+        closed=False,
+        session="a.loadwatch",
+    )
+    lines = console.summary(found, History()).splitlines()
+    assert [line for line in lines if line.startswith("host ")] == [
+        "host web: live (top, vmstat, 1 gaps)",
+        "host db: lost (connection reset)",
+        "host old: lost",
+    ]

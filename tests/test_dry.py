@@ -180,16 +180,17 @@ KIB = 1024
     ("seconds", "said"),
     [
         ([(400 * KIB, 10)] * 60, []),
-        ([(400 * KIB, 10)] * 5 + [(900 * KIB, 10)] * 5,
-         ["wall: answers of 90 KiB on average, where 40 KiB were"]),
-        ([(400 * KIB, 10)] * 5 + [(600 * KIB, 10)] * 50, []),  # pages differ
-        ([(400 * KIB, 10)] * 5 + [(5000, 10)] * 50,
-         ["wall: answers of 500 B on average, where 40 KiB were"]),  # once
-        ([(400 * KIB, 10)] * 5 + [(5000, 10)] * 10 + [(400 * KIB, 10)] * 9,
-         ["wall: answers of 500 B on average, where 40 KiB were",
-          "wall: answers of 40 KiB on average again"]),
-        ([(400 * KIB, 10)] * 5 + [(5000, 10)] * 4, []),  # not for a moment
-        ([(0, 0)] * 20 + [(400 * KIB, 10)] * 9, []),  # nothing was answered
+        ([(400 * KIB, 10)] * 10 + [(900 * KIB, 10)] * 10,
+         ["wall: answers are typically 90 KiB, where they were 40 KiB"]),
+        ([(400 * KIB, 10)] * 10 + [(600 * KIB, 10)] * 50, []),  # pages differ
+        ([(400 * KIB, 10)] * 10 + [(5000, 10)] * 50,
+         ["wall: answers are typically 500 B, where they were 40 KiB"]),  # once
+        ([(400 * KIB, 10)] * 10 + [(5000, 10)] * 20 + [(400 * KIB, 10)] * 12,
+         ["wall: answers are typically 500 B, where they were 40 KiB",
+          "wall: answers are typically 40 KiB again"]),
+        ([(400 * KIB, 10)] * 10 + [(5000, 10)] * 4, []),  # not for a moment
+        ([(400 * KIB, 10)] * 9 + [(90_000 * KIB, 10)] + [(400 * KIB, 10)] * 30, []),  # a download
+        ([(0, 0)] * 20 + [(400 * KIB, 10)] * 19, []),  # nothing was answered
         ([(0, 0), (800 * KIB, 1)] * 10 + [(0, 1), (1600 * KIB, 1)] * 10, []),  # straddling seconds
     ],
 )  # fmt: skip
@@ -198,14 +199,16 @@ def test_a_change_of_size_is_said_once(seconds: list[tuple[int, int]], said: lis
     sizes = Sizes(["wall"], found.append)
     for at, (received, completed) in enumerate(seconds):
         sizes.add(second(at, received, completed))
+        now = [line for line in found[-1:] if not line.endswith("again")]
+        assert list(sizes.changed) == now  # in sight for as long as it is so
     assert found == said
 
 
 def test_errors_have_sizes_of_their_own() -> None:
     found: list[str] = []
     sizes = Sizes(["wall"], found.append)
-    for at in range(5):
+    for at in range(10):
         sizes.add(second(at, 400 * KIB))
-    for at in range(5, 30):
+    for at in range(10, 40):
         sizes.add(second(at, 5000, good=0))
-    assert found == []
+    assert found == [] == list(sizes.changed)

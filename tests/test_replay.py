@@ -24,6 +24,7 @@ from loadwatch.core.plan import Group, Host, Load, Plan, Scenario, Target
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.tick import Event, Tick
 from loadwatch.session import Player, Recorder, open_session
+from loadwatch.session.player import PATIENCE
 from loadwatch.ui.app import LoadwatchApp
 from loadwatch.ui.screens.replay import ReplayApp, seconds_of
 from tests import ticks
@@ -83,7 +84,8 @@ def live_status(at: int) -> RunStatus:
     return RunStatus(
         target="http://heywall.example",
         rates={"home": 40.0 if at > 30 else 10.0, "wall": 2.0},
-        firing=not 45 < at <= 48,
+        firing=not (45 < at <= 48 or at >= 60),
+        ended=60.0 if at >= 60 else None,
         elapsed=float(at),
         hosts=(HostStatus("web", state, detail, gaps=int(at > 50)),),  # type: ignore[arg-type]
         recording="a.loadwatch",
@@ -129,6 +131,16 @@ async def test_any_way_to_a_second_shows_the_same(session: Path) -> None:
             for key in history.total.tallies:
                 assert played.history.total.mean(key) == history.total.mean(key)
             assert [s.first for s in played.history.steps] == [s.first for s in history.steps]
+
+
+async def test_whoever_listens_finds_the_status_of_the_second(session: Path) -> None:
+    with player(session) as played:
+        seen = []
+        played.bus.subscribe(lambda tick: seen.append((tick.second, played.status)))
+        await played.seek(60)
+        await played.seek(49)  # from the first second on again
+        told = [replace(live_status(at + 1), recording=str(session)) for at in range(60)]
+        assert seen == list(enumerate(told)) + list(enumerate(told[:49]))
 
 
 @pytest.mark.parametrize(("asked", "at"), [(-5, 1), (0, 1), (61, 60), (10**9, 60)])
@@ -268,6 +280,19 @@ async def test_keys_turn_the_time(session: Path) -> None:
         assert "■ ×2" in text
 
 
+async def test_nothing_fires_or_records_in_a_replay(session: Path) -> None:
+    async with replayed(session) as (pilot, _, app):
+        assert "● firing (recorded)" in shown(app)
+        assert "of a.loadwatch" in shown(app)
+        assert "rec a.loadwatch" not in shown(app)
+        await pilot.press("=", *"46", "enter")
+        await pilot.pause()
+        assert "■ paused (recorded)" in shown(app)
+        await pilot.press("=", *"1:00", "enter")
+        await pilot.pause()
+        assert "■ ended at 1:00" in shown(app)
+
+
 async def test_what_it_cannot_is_not_offered(session: Path) -> None:
     async with replayed(session) as (pilot, played, app):
         await pilot.press("]", "m", "ctrl+x", "[")
@@ -311,8 +336,30 @@ async def test_a_run_that_another_process_records_is_followed(tmp_path: Path) ->
         played.resume()
         assert played.position.following
         recorder.close()
+        assert played.status.ended is None
         await clock.pass_(2)
         assert (played.history.length, played.position.end) == (6, 6)
+        assert played.status.ended == 6.0
+        assert not played.position.following  # from now on it is like any other
+        assert not played.position.playing
+        await played.seek(3)
+        assert (played.history.length, played.status.ended) == (3, None)
+
+
+async def test_a_followed_run_that_crashed_is_over_after_a_while(tmp_path: Path) -> None:
+    path = tmp_path / "a.lw"
+    recorder = Recorder(path, META, CATALOGUE)
+    recorder.add(story()[0])
+    async with playing(path, follow=True) as (played, clock):
+        while not played.history.length:
+            await clock.pass_()
+            await asyncio.sleep(0.002)
+        await clock.pass_(PATIENCE - 1)
+        assert played.position.following
+        await clock.pass_(2)
+        assert not played.position.following
+        assert played.status.ended == 1.0
+    recorder.close()
 
 
 async def test_following_offers_no_time(session: Path) -> None:

@@ -13,11 +13,11 @@ from textual import events
 from textual.pilot import Pilot
 
 from loadwatch.core.bus import TickBus
-from loadwatch.core.controls import RunStatus, Trial
+from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
 from loadwatch.core.reading import HostState, HostStatus, Process
-from loadwatch.core.tick import HostProcess
+from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.ui.app import LoadwatchApp
 from loadwatch.ui.bars import Header
 from loadwatch.ui.pane import Pane
@@ -196,6 +196,27 @@ async def test_a_click_chooses_a_scenario(size: tuple[int, int]) -> None:
         assert "▶ 2 wall" in on.text
 
 
+@pytest.mark.parametrize("columns", [80, 118, 128, 160, 200, 250])
+async def test_nothing_of_a_scenario_is_cut(columns: int) -> None:
+    asked = dict.fromkeys(("home", "a-long-name", "wall"), 123_456.0)
+    values = {f"scenario.{name}.completed": 12_345.0 for name in asked}
+    ticks = [replace(tick(at, values), rates=asked) for at in range(10)]
+    async with screen((columns, 45), replace(RUNNING, rates=asked), seconds=0) as on:
+        await on.publish(*ticks)
+        await on.press("+")  # on its way, and behind
+        assert on.text.count("▲ behind") == 3
+        assert on.text.count("asked") == 3
+        assert on.line("home").count("behind") == min((columns - 2) // 64, 3)
+        for number, name in enumerate(asked, 1):
+            at = next(
+                n for n, line in enumerate(on.text.splitlines()) if f"{number} {name}" in line
+            )
+            where = on.text.splitlines()[at].index(name)
+            await on.pilot.click(offset=(where, at))
+            await on.pilot.pause()
+            assert f"▶ {number} {name}" in on.text
+
+
 async def test_a_click_beside_the_scenarios_chooses_none(size: tuple[int, int]) -> None:
     async with screen(size, status=replace(RUNNING, rates={"home": 30.0})) as on:
         at = next(n for n, line in enumerate(on.text.splitlines()) if "1 home" in line)
@@ -239,6 +260,28 @@ async def test_space_stops_and_goes_on(size: tuple[int, int]) -> None:
         await on.press("space")
         assert on.calls == [("pause",), ("resume",)]
         assert "● firing" in on.text
+
+
+async def test_once_firing_is_over_rates_are_refused_and_all_else_goes_on(
+    size: tuple[int, int],
+) -> None:
+    async with screen(size) as on:
+        assert "Rate" in on.text.splitlines()[-1]
+        on.controls.change(firing=False, ended=30.0)
+        await on.until("■ ended at 0:30")
+        await on.pilot.pause()
+        assert "PAUSED" not in on.text and "space goes on" not in on.text
+        for key in (*"+-][=f", "space"):
+            on.app.clear_notifications()
+            await on.press(key)
+            assert isinstance(on.app.screen, Dashboard), key
+            assert on.said == OVER, key
+        assert on.calls == []
+        assert "Stop/go" not in on.text.splitlines()[-1]  # nor are they offered
+        await on.press("e", "left", "s")
+        await on.app.workers.wait_for_complete()
+        assert on.calls == [("export",)]
+        assert isinstance(on.app.screen, StepsScreen)
 
 
 async def test_ctrl_x_stops_from_everywhere() -> None:
@@ -350,7 +393,8 @@ async def test_resizing_there_and_back() -> None:
             await on.pilot.resize_terminal(width, height)
             await on.pilot.pause()
             assert len(on.text.splitlines()) == height
-            assert len(panes(on)) == {WIDE: 6, (250, 70): 11}.get((width, height), 1)
+            charts = {WIDE: 6, (250, 70): 11, (120, 30): 2}
+            assert len(panes(on)) == charts.get((width, height), 1)
             assert "┤" in on.text
 
 
@@ -430,6 +474,34 @@ async def test_going_back_in_time_and_returning(size: tuple[int, int]) -> None:
         assert "FROZEN" not in on.text
         await on.publish(*list(story(72))[70:])
         assert "1:10" in on.text
+
+
+async def test_all_of_an_earlier_time_is_of_that_time() -> None:
+    gone = HostProcess("web", Process(4711, "me", 900 * MIB, 0.0, "S", "was-here"))
+    ticks = [replace(one, processes=(*one.processes, gone)) if one.second < 45 else one
+             for one in STORY]  # fmt: skip
+    async with screen(seconds=0, status=replace(RUNNING, rates=STORY[0].rates)) as on:
+        for one in ticks:
+            on.controls.change(elapsed=one.second + 1.0, rates=dict(one.rates))
+            await on.publish(one)
+        hosts = (HostStatus("web", "lost", "connection reset"),)
+        on.controls.change(firing=False, hosts=hosts, reasons=("a worker died",))
+        await on.publish(replace(tick(70, {}), step=3))
+        assert "step 3" in on.text and "was-here" not in on.text
+        await on.press("<", "left")
+        first, second, third, *_ = on.text.splitlines()
+        assert "0:41" in first and "step 1" in first and "step 3" not in on.text
+        assert "FROZEN at 0:41, −0:30" in first
+        assert "now ■ PAUSED" in first  # what is fired at the moment is never hidden
+        assert "web ● live" in second and "lost" not in on.text
+        assert "result invalid: a worker died" in third
+        assert "was-here" in on.text
+        assert "asked       10/s" in on.line("1 home")
+        assert "nothing is fired" not in on.text
+        await on.press("+")
+        assert "asked now: home 25/s; the view stands, end returns to now" in on.said
+        await on.press("end")
+        assert "FROZEN" not in on.text and "web ✗ lost" in on.text
 
 
 async def test_what_comes_meanwhile_does_not_move_an_earlier_time() -> None:
@@ -689,10 +761,71 @@ async def test_the_header_tells_how_the_run_stands(size: tuple[int, int]) -> Non
         assert "rec 2026-11-03T14-05-11.loadwatch" in second
 
 
+def second_of(second: int, answered: bool, **more: float) -> Tick:
+    values = {
+        "load.offered": 10.0, "load.completed": 10.0 * answered, "load.in_flight": 0.0,
+        "load.errors.connect": 10.0 * (not answered), **more,
+    }  # fmt: skip
+    return replace(tick(second, values), rates=ASKED)
+
+
+async def test_the_verdict_follows_the_last_seconds() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        await on.publish(*(second_of(at, True) for at in range(100)))
+        assert "not saturated: 100 of 100 requests answered well" in on.text
+        await on.publish(*(second_of(at, False) for at in range(100, 110)))
+        assert "no answer: 100 × connect error of 100 requests" in on.text
+        await on.publish(*(second_of(at, True) for at in range(110, 120)))
+        assert "not saturated: 100 of 100 requests answered well" in on.text
+        on.controls.change(firing=False, ended=110.0)
+        await on.publish(replace(tick(120, {}), rates=ASKED))
+        assert "when it ended ▲ no answer: 100 × connect error of 100" in on.text
+
+
+async def test_a_queue_that_grows_slowly_is_seen() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        grows = [second_of(at, True, **{"load.in_flight": at / 2}) for at in range(60)]
+        await on.publish(*grows)
+        assert "open requests rising from 0 to 30" in on.text
+        await on.publish(*(second_of(at, True) for at in range(60, 70)))
+        assert "not saturated" in on.text
+
+
+async def test_late_answers_are_told_as_such() -> None:
+    status = replace(RUNNING, hosts=(), groups={}, rates=ASKED)
+    async with screen(status=status, seconds=0) as on:
+        await on.publish(*(second_of(at, True, **{"load.completed": 12.0}) for at in range(10)))
+        assert "120 requests answered well, some of them due before" in on.text
+
+
 async def test_the_verdict_has_its_evidence() -> None:
     async with screen() as on:
         assert "not saturated" in on.text
         assert "requests answered well" in on.text
+
+
+@pytest.mark.parametrize(
+    ("offset", "error", "told"),
+    [
+        (None, None, "web ● live  "),
+        (0.004, 0.012, "web ● live  clock ± 12 ms  "),
+        (-0.25, 0.012, "web ● live  clock −250 ms ± 12 ms  "),
+        (3.5, 0.012, "web ● live  clock +3.50 s ± 12 ms ▲"),
+        (0.0, 2.0, "web ● live  clock ± 2 s ▲"),
+    ],
+)
+async def test_the_clock_of_a_host(offset: float | None, error: float | None, told: str) -> None:
+    hosts = (HostStatus("web", "live", offset=offset, error=error),)
+    async with screen(status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert told in on.text.splitlines()[1]
+
+
+async def test_why_a_host_is_lost_is_said_in_the_header(size: tuple[int, int]) -> None:
+    hosts = (HostStatus("web", "failed", "Permission denied (publickey)"),)
+    async with screen(size, status=replace(RUNNING, hosts=hosts), seconds=5) as on:
+        assert "✗ web failed: Permission denied (publickey)" in on.text.splitlines()[2]
 
 
 async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> None:

@@ -30,7 +30,7 @@ LOAD, SERVER = TELLING[:3], TELLING[3:]
     [
         (80, 17, 1, [TELLING]),  # 80 × 24 without the bars
         (80, 17, 2, [TELLING]),
-        (80, 50, 1, [[pane.word() for pane in board()]]),
+        (80, 50, 1, [[pane.word() for pane in board()][:10]]),
         (131, 60, 1, [[pane.word() for pane in board()]]),
         (132, 22, 1, [["rate", "status"], ["cpu", "processes"]]),
         (160, 38, 1, [LOAD, SERVER]),
@@ -52,6 +52,32 @@ def test_who_stands_where(width: int, height: int, hosts: int, expected: list[li
         assert sum(rows for _, rows in column) == height  # nothing is cut off, nothing left over
         if len(shown) > 1:
             assert min(rows for _, rows in column) >= OPEN * 0.7
+
+
+@pytest.mark.parametrize(
+    ("height", "opened", "charts"),
+    [
+        (5, None, ["rate"]),
+        (17, None, ["rate"]),  # 80 × 24 without the bars
+        (17, "swap", ["swap"]),
+        (23, None, ["rate", "status"]),
+        (23, "cpu", ["rate", "cpu"]),
+        (43, None, ["rate", "status", "response", "cpu"]),
+        (43, "memory", ["rate", "status", "response", "memory"]),
+        (63, None, [*TELLING, "memory"]),
+    ],
+)
+def test_one_column_has_as_many_charts_as_its_height(
+    height: int, opened: str | None, charts: list[str]
+) -> None:
+    panes = board()
+    pane = next((pane for pane in panes if pane.word() == opened), None)
+    (column,) = arrange(panes, pane, 100, height)
+    assert [one.word() for one, rows in column if rows > 1] == charts
+    assert sum(rows for _, rows in column) == height
+    if height > 5:
+        assert min(rows for _, rows in column if rows > 1) >= 8
+        assert {*TELLING} <= {one.word() for one, _ in column}
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 17), (160, 38), (250, 63)])

@@ -13,6 +13,7 @@ from loadwatch.core.plan import Plan, Target
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.tick import Event, Tick
 from loadwatch.ui.chart import GUTTER
+from loadwatch.ui.lives import Lives
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.cpu import CpuPane
@@ -28,7 +29,6 @@ from loadwatch.ui.panes.status import StatusPane
 from loadwatch.ui.panes.steps import StepsPane
 from loadwatch.ui.panes.swap import SwapPane
 from loadwatch.ui.view import View
-from loadwatch.ui.window import Window
 from tests.ui_fakes import CATALOGUE, STATUS, story, text_of, tick, told, view
 from tests.ui_fakes import seen as seen_after
 
@@ -205,13 +205,36 @@ def test_another_host_has_its_own_numbers() -> None:
 def test_a_frozen_view_does_not_move() -> None:
     ticks = list(story(90))
     bus, history = told(iter(ticks[:50]))
-    frozen = view((bus, history)).frozen()
+    frozen = view((bus, history), end=50)
     before = {pane: (title(pane(), frozen), picture(pane(), frozen)) for pane in all_panes()}
     for each in ticks[50:]:
         bus.publish(each)
     assert history.length == 90  # collection goes on
     for pane, seen in before.items():
         assert (title(pane(), frozen), picture(pane(), frozen)) == seen
+
+
+def test_all_that_is_shown_of_an_earlier_time_is_of_that_time() -> None:
+    """But percentiles of a part of a step, which nobody keeps."""
+    ticks, lives, now = list(story(150)), Lives(), Lives()
+    told(ticks, lives=now)
+    for end in (50, 60, 100, 120, 149):
+        then = view(told(ticks[:end], lives=lives), lives=lives)
+        back = view(told(ticks), lives=now, end=end)
+        for pane in all_panes():
+            if pane is not StepsPane or end in (60, 120):  # the ends of steps
+                assert picture(pane(), back) == picture(pane(), then), (pane, end)
+            if pane is not ResponsePane or end in (60, 120):
+                assert title(pane(), back) == title(pane(), then), (pane, end)
+        assert back.step.seconds == then.step.seconds
+        assert back.step.counts("load.status") == then.step.counts("load.status")
+        assert back.step.open_requests == then.step.open_requests
+        for key in then.step.tallies:
+            assert back.step.mean(key) == then.step.mean(key)
+        assert set(back.step.tallies) == set(then.step.tallies)
+    text = title(ResponsePane(), view(told(ticks), end=100))
+    assert text.startswith("at 1:40")
+    assert f"p95 {view(told(ticks[:100])).text('load.response.p95')}" in text
 
 
 # -- meaning -------------------------------------------------------------------------------------
@@ -275,7 +298,7 @@ def test_a_boundary_shows_through_what_is_filled() -> None:
 def test_looking_back_shows_what_was() -> None:
     ticks = list(story(150))
     then, now = view(told(iter(ticks[:60]))), view(told(iter(ticks)))
-    back = now.through(Window(60, end=60))
+    back = view(told(iter(ticks)), end=60)
     for pane in (RatePane, StatusPane, CpuPane):
         assert picture(pane(), back) == picture(pane(), then)
     assert title(RatePane(), back) == title(RatePane(), then)
@@ -293,7 +316,7 @@ def test_the_event_log_has_the_newest_first() -> None:
         ["mark", "gzip"], ["gap", "web:", "silent", "[b]x"], ["start", "firing"],
     ]  # fmt: skip
     assert title(EventsPane(), of(ticks)) == "3 so far"
-    assert title(EventsPane(), of(ticks).through(Window(60, end=1))) == "1 so far"
+    assert title(EventsPane(), view(told(ticks), end=1)) == "1 so far"
 
 
 def test_where_the_run_queue_is_unknown_nothing_is_drawn() -> None:

@@ -52,7 +52,7 @@ def follow(*frames: Iterable[Process], groups: tuple[str, ...] = ("pool",)) -> l
     lives = Lives()
     for second, rows in enumerate(frames):
         lives.add(processes(*rows, second=second, groups=groups))
-    return list(lives.frames()["web"])
+    return list(lives.before(10_000, "web"))
 
 
 def worker(pid: int = 7, rss: int = 100, command: str = "a") -> Process:
@@ -77,7 +77,7 @@ def test_frames_that_came_late_are_part_of_a_life() -> None:
     missed = [processes(*frames[at], second=at, groups=("pool",)) for at in (1, 2)]
     late = tuple(Late(tick.second, tick.values, tick.processes) for tick in missed)
     lives.add(replace(processes(*frames[3], second=3, groups=("pool",)), late=late))
-    assert list(lives.frames()["web"]) == follow(*frames)
+    assert list(lives.before(10_000, "web")) == follow(*frames)
 
 
 @pytest.mark.parametrize(
@@ -255,3 +255,28 @@ def test_room_that_the_filter_leaves_goes_to_the_chart() -> None:
     after = table(at, 20, pane)
     assert len(after) == len(before) == 20
     assert "postgres" in after[-1]
+
+
+def test_the_processes_of_any_time_so_far() -> None:
+    frames = [[worker(1, 100 + at), worker(10 + at // 5, 50)] for at in range(20)]
+    lives = Lives()
+    for second, rows in enumerate(frames):
+        lives.add(processes(*rows, second=second, groups=("pool",)))
+    for end in (1, 4, 5, 6, 20):
+        assert list(lives.before(end, "web")) == follow(*frames[:end])
+    assert lives.before(0, "web") == () == lives.before(20, "other")
+    lives.add(processes(worker(3), second=0))  # a replay went back
+    assert [one.process.pid for one in lives.before(20, "web")] == [3]
+
+
+def test_frames_of_many_hours_are_thinned_the_older_ones_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loadwatch.ui.lives.ROWS", 100)
+    lives = Lives()
+    for second in range(1000):
+        lives.add(processes(worker(rss=second), second=second))
+    sizes = [lives.before(end, "web")[0].process.rss // MIB for end in range(1, 1001)]
+    assert len(set(sizes)) <= 100
+    assert sizes[-25:] == list(range(975, 1000))
+    assert all(shown <= end for end, shown in enumerate(sizes))

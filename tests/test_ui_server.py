@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.tick import Tick
@@ -33,7 +34,7 @@ def told(seconds: int = 20, answer: bytes = ANSWER, times: int = 3) -> Iterator[
 
 
 def test_the_longest_times_are_named_first_and_drawn() -> None:
-    view = seen(told()).choosing("wall")
+    view = replace(seen(told()), scenario="wall")
     pane = ServerPane()
     headline = [text for row in pane.headline(view) for text, _ in row]
     assert headline == [
@@ -51,12 +52,13 @@ def test_the_longest_times_are_named_first_and_drawn() -> None:
 
 
 def test_what_was_passed_over_is_said() -> None:
-    view = seen(told(answer=ANSWER.replace(b"queue;dur=1", b"queue;dur=-1"))).choosing("wall")
+    broken = told(answer=ANSWER.replace(b"queue;dur=1", b"queue;dur=-1"))
+    view = replace(seen(broken), scenario="wall")
     assert "unreadable 3/s" in text_of(ServerPane().draw(view, 120, 14))[0]
 
 
 def test_it_fits_into_any_room() -> None:
-    view = seen(told()).choosing("wall")
+    view = replace(seen(told()), scenario="wall")
     for width, height in ((78, 14), (30, 3), (12, 1), (200, 60)):
         rows = text_of(ServerPane().draw(view, width, height))
         assert len(rows) <= height
@@ -64,7 +66,7 @@ def test_it_fits_into_any_room() -> None:
 
 
 def test_a_scenario_that_tells_nothing_says_so() -> None:
-    view = seen(told()).choosing("home")
+    view = replace(seen(told()), scenario="home")
     assert text_of(ServerPane().draw(view, 120, 14)) == [
         "no answer of home has told yet: Server-Timing (docs/load.md)"
     ]

@@ -13,9 +13,15 @@ class Answers:
     """Listens to a bus (`answers.add`); `on_change` gets a line for each change of a scenario."""
 
     def __init__(self, scenarios: Collection[str], on_change: Callable[[str], object]) -> None:
-        self._listeners = Sizes(scenarios, on_change), Pushback(scenarios, on_change)
+        self._sizes = Sizes(scenarios, on_change)
+        self._pushback = Pushback(scenarios, on_change)
 
     def add(self, tick: Tick) -> None:
         """Take the next tick."""
-        for listener in self._listeners:
-            listener.add(tick)
+        self._sizes.add(tick)
+        self._pushback.add(tick)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not as it was when the run began."""
+        return self._sizes.changed

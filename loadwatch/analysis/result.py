@@ -53,7 +53,12 @@ def result(
             "warnings": list(warnings),
         },
         "hosts": {
-            host.host: {"state": host.state, "probes": list(host.probes), "gaps": host.gaps}
+            host.host: {
+                "state": host.state,
+                "detail": host.detail,
+                "probes": list(host.probes),
+                "gaps": host.gaps,
+            }
             for host in hosts
         },
         "scenarios": {

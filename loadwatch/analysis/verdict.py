@@ -7,17 +7,26 @@ besides it. None that holds is said as "unknown": nothing is guessed.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loadwatch.analysis.evidence import JUDGED_SECONDS, Server, Stretch
+from loadwatch.analysis.queueing import piles_up
 from loadwatch.analysis.rules import AT_EASE, RULES, described
+from loadwatch.core.history import History
 from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.summary import Summary
 
 EASIER = 0.7
 """Share of a step's rate that an easier one has at most."""
+
+PRESENT = 10
+"""Seconds that tell how things stand: long enough to judge, short enough to follow what happens."""
+
+CREEPING = 60
+"""Seconds in which open requests are seen to pile up that do so slowly."""
 
 ANSWERS = 20
 """Answers that a baseline takes at least."""
@@ -82,6 +91,17 @@ def judged(steps: Sequence[Summary], total: Summary) -> Summary:
     """What the verdict on a run is on: the last step that is long enough to tell, else all."""
     long = [step for step in steps if len(step.open_requests) >= JUDGED_SECONDS]
     return long[-1] if long else total
+
+
+def present(history: History, end: int) -> Summary:
+    """What the verdict on second `end - 1` is on: the last seconds of its step, or as many more as
+    it takes to see that open requests pile up."""
+    longer = history.part(end - CREEPING, end)
+    opened = longer.open_requests
+    is_rising = piles_up(opened, longer.count("load.offered"))
+    if is_rising and opened[-1] >= statistics.fmean(opened):
+        return longer
+    return history.part(end - PRESENT, end)
 
 
 def _baseline(steps: Sequence[Summary], summary: Summary) -> Summary | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.core.action import PLACE, awaited, shell_line
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
-from loadwatch.core.plan import NAME, Access, Data, Group, Host, Load, Plan, Scenario
+from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -63,6 +64,7 @@ def check(plan: Plan, source: str) -> Plan:
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)
+    _check_actions([action for host in plan.hosts for action in host.actions], wrong)
     total = sum(scenario.rate for scenario in plan.scenarios)
     if plan.load.max_rate is not None:
         if plan.load.connections:
@@ -126,6 +128,25 @@ def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
     except ValueError as error:
         to = ".to" if isinstance(host.ssh, Access) else ""
         raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
+
+
+def _check_actions(actions: Sequence[Action], wrong: Callable[[str, str], PlanError]) -> None:
+    names = [action.name for action in actions]
+    for action in actions:
+        where = f"host.action.{action.name}"
+        if names.count(action.name) > 1:
+            raise wrong("host.action", f"the name {action.name!r} is given twice")
+        if not action.values or PLACE not in action.command:
+            raise wrong(where, f"it takes values, and {PLACE} in its command")
+        try:
+            for value in action.values:
+                shell_line(action, value)
+        except ValueError as error:
+            raise wrong(f"{where}.command", str(error)) from None
+        try:
+            awaited(action.wait or "http 200 on /")
+        except ValueError as error:
+            raise wrong(f"{where}.wait", str(error)) from None
 
 
 def check_groups(host: Host, source: str) -> None:

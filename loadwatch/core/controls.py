@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadwatch.core.action import Done
 from loadwatch.core.limit import Goal, SearchStatus
-from loadwatch.core.plan import SIGNS, Group, Signs
+from loadwatch.core.plan import SIGNS, Action, Group, Signs, Value
 from loadwatch.core.reading import HostStatus
 
 
@@ -30,7 +31,9 @@ class RunStatus:
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
-    `search` is how the last search for the limit stands.
+    `search` is how the last search for the limit stands. `ended` is how many seconds after the
+    start firing was over for good: nothing makes it go on; None while it may. `actions` are what
+    the plan names, by host.
     """
 
     target: str
@@ -48,6 +51,12 @@ class RunStatus:
     trials: tuple[Trial, ...] = ()
     signs: Signs = SIGNS
     search: SearchStatus | None = None
+    ended: float | None = None
+    actions: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
+
+
+OVER = "firing is over: leave (q), and watch again without an end to go on"
+"""What is said to who turns the rates of a run whose time, stages or requests are used up."""
 
 
 class Controls(Protocol):
@@ -61,7 +70,7 @@ class Controls(Protocol):
     def set_rate(self, scenario: str, rate: float) -> float:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling.
 
-        PlanError for a negative rate, an unknown scenario, or a closed loop.
+        PlanError for a negative rate, an unknown scenario, a closed loop, or once firing is over.
         """
         ...
 
@@ -88,7 +97,16 @@ class Controls(Protocol):
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on, by the plan's thresholds where there is no `goal`.
 
-        `pause`, or another rate, ends it. PlanError for a closed loop, or while a search goes on.
+        `pause`, or another rate, ends it. PlanError for a closed loop, while a search goes on, or
+        once firing is over.
+        """
+        ...
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions on its host; where it ends well, mark what follows.
+
+        PlanError for what the plan does not name, or while a search goes on; HostError where
+        nobody knows how it ended, or the target does not come back.
         """
         ...
 

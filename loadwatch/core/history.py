@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import KeysView, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 
-from loadwatch.core.summary import Summary
+from loadwatch.core.summary import Summary, Tally
 from loadwatch.core.tick import Event, Late, Tick
 
 NAN = float("nan")
@@ -82,9 +82,50 @@ class History:
         at = bisect_right(self.steps, second, key=lambda step: step.first)
         return self.steps[max(at - 1, 0)] if self.steps else self.step
 
+    def part(self, begin: int, end: int) -> Summary:
+        """What second `end - 1` and those of its step before it come to, back to `begin`."""
+        step = self.step_at(end - 1)
+        begin, end = max(begin, step.first), min(end, self.length)
+        keys = ("load.offered", "load.in_flight")
+        requests = zip(*(self.stretch(key, begin, end) for key in keys), strict=True)
+        return Summary.part(step, begin, _Tallies(self, begin, end), requests)
+
+    def step_until(self, end: int) -> Summary:
+        """The step of second `end - 1` as it was then."""
+        step = self.step_at(end - 1)
+        return step if step.last < end else self.part(step.first, end)
+
     def last(self, key: str, within: int = 1) -> float | None:
         """The newest known value of `key` among the last `within` seconds, else None."""
         for value in reversed(self.series(key, within)):
             if value == value:
                 return value
         return None
+
+
+class _Tallies(Mapping[str, Tally]):
+    """The tallies of seconds `begin` to `end` (not included), each worked out when asked for."""
+
+    def __init__(self, history: History, begin: int, end: int) -> None:
+        self._history, self._begin, self._end = history, begin, end
+        self._found: dict[str, Tally] = {}
+
+    def __getitem__(self, key: str) -> Tally:
+        if key not in self._found:
+            tally = Tally()
+            for value in self._known(key):
+                tally.add(value)
+            if not tally.count:
+                raise KeyError(key)
+            self._found[key] = tally
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in self._history.keys if any(True for _ in self._known(key)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _known(self, key: str) -> Iterator[float]:
+        values = self._history.stretch(key, self._begin, self._end)
+        return (value for value in values if value == value)

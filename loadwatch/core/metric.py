@@ -81,6 +81,13 @@ class Catalogue:
                 return replace(metric, key=key)
         raise KeyError(key)
 
+    def __contains__(self, key: str) -> bool:
+        try:
+            self.of(key)
+        except KeyError:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[Metric]:
         return iter(self._templates.values())
 
@@ -212,6 +219,7 @@ GROUP_METRICS: tuple[Metric, ...] = (
     Metric("group.*.rss_max", Unit.BYTES, "Largest RSS", "maximum", "lower"),
     Metric("group.*.growth", Unit.BYTES, "RSS growth in the step", "maximum", "lower"),
     Metric("group.*.cpu", Unit.PERCENT, "CPU of the group", "gauge", "lower"),
+    Metric("group.*.cpu_max", Unit.PERCENT, "CPU of its busiest process", "gauge", "lower"),
     Metric("group.*.restarts", Unit.COUNT, "Processes replaced since the start", "maximum"),
 )
 """What `core.group` derives from the processes of a host; keys below `host.<name>.`."""

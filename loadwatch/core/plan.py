@@ -130,6 +130,24 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pids: tuple[int, ...] | None = None
 
 
+Value = int | float | str
+"""What an action may set."""
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that may be done to a host: `command`, with one of `values` in place of `{value}`.
+
+    `sh` runs it under the login. `wait`, as `http 200 on /`, says when the target is back; the
+    command, and then that, may each take `timeout`.
+    """
+
+    name: Name
+    command: str
+    values: tuple[Value, ...]
+    wait: str | None = None
+    timeout: Seconds = Seconds(60)
+
+
 LOCAL = "local"
 """What `ssh` of a host says for this machine."""
 
@@ -144,7 +162,12 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: Literal["paramiko", "openssh"] = "paramiko"
 
 
-class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"groups": "group"}):
+class Host(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"groups": "group", "actions": "action"},
+):
     """A watched server: `ssh` is where to log in, in full or as `to` alone.
 
     `interval` is vmstat's, `top_interval` top's (the same unless given). With `spool`, what is
@@ -157,6 +180,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"gro
     top_interval: Seconds | None = None
     spool: bool = False
     groups: tuple[Group, ...] = ()
+    actions: tuple[Action, ...] = ()
 
     @property
     def access(self) -> Access:

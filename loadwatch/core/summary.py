@@ -7,7 +7,8 @@ know them. The same arithmetic serves the result of `run`, `steps.csv`, threshol
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES, Metric
@@ -70,9 +71,31 @@ class Summary:
         self.rates_at_end: Mapping[str, float] = {}
         self.duration: float | None = None
         self._fired: tuple[int, int] | None = None
-        self.tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, Tally] = {}
+        self.tallies: Mapping[str, Tally] = self._tallies
         self.open_requests: array[float] = array("d")
         self._histograms: dict[tuple[str, Kind], Histogram] = {}
+
+    @classmethod
+    def part(
+        cls, step: Summary, first: int, tallies: Mapping[str, Tally],
+        requests: Iterable[tuple[float, float]],
+    ) -> Self:  # fmt: skip
+        """The seconds of `step` from `first` on, one for each of `requests`: how many were offered
+        in it, and how many open at its end.
+
+        Distributions are kept for whole steps only: those of `step`, unknown where it went on.
+        """
+        part = cls()
+        part.first, part.step, part.mark = first, step.step, step.mark
+        part.rates, part.rates_at_end = step.rates, step.rates_at_end
+        part.tallies = tallies
+        for second, (offered, still_open) in enumerate(requests, first):
+            part.last, part.seconds = second, part.seconds + 1
+            part._note(second, offered, still_open)
+        if part.last >= step.last:
+            part._histograms = step._histograms
+        return part
 
     def add(self, tick: Tick) -> None:
         """Take the next tick."""
@@ -83,20 +106,24 @@ class Summary:
         self.last = tick.second
         self.rates_at_end = tick.rates
         self.complete(tick.values)
-        if tick.values.get("load.offered"):
-            self._fired = (self._fired[0] if self._fired else tick.second, tick.second)
-            self.open_requests.append(tick.values.get("load.in_flight", 0))
+        values = tick.values
+        self._note(tick.second, values.get("load.offered", 0), values.get("load.in_flight", 0))
         for (scenario, kind), counts in tick.histograms.items():
             histogram = self._histograms.setdefault((scenario, kind), Histogram())
             timeouts = tick.values.get(f"scenario.{scenario}.errors.timeout", 0)
             histogram.merge(counts, int(timeouts) if kind in CENSORED else 0)
 
+    def _note(self, second: int, offered: float, still_open: float) -> None:
+        if offered > 0:
+            self._fired = (self._fired[0] if self._fired else second, second)
+            self.open_requests.append(still_open if still_open == still_open else 0)
+
     def complete(self, values: Mapping[str, float]) -> None:
         """Take what came to be known of one of its seconds."""
         for key, value in values.items():
-            tally = self.tallies.get(key)
+            tally = self._tallies.get(key)
             if tally is None:
-                tally = self.tallies[key] = Tally()
+                tally = self._tallies[key] = Tally()
             tally.add(value)
 
     def count(self, key: str) -> int:
@@ -107,11 +134,8 @@ class Summary:
     def counts(self, prefix: str) -> dict[str, int]:
         """The same for every key below `prefix.` by its last segment: status codes, error kinds."""
         start = len(prefix) + 1
-        return {
-            key[start:]: round(tally.sum)
-            for key, tally in sorted(self.tallies.items())
-            if key.startswith(prefix + ".") and tally.sum
-        }
+        keys = sorted(key for key in self.tallies if key.startswith(prefix + "."))
+        return {key[start:]: round(self.tallies[key].sum) for key in keys if self.tallies[key].sum}
 
     @property
     def firing(self) -> float:

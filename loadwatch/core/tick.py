@@ -36,7 +36,7 @@ def distribution_of(key: str) -> tuple[str | None, Kind] | None:
 
 EventKind = Literal[
     "start", "mark", "rate", "pause", "resume", "host", "groups", "gap", "worker", "generator",
-    "answer", "limit", "recording", "error", "end",
+    "answer", "limit", "action", "recording", "error", "end",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from urllib.parse import urljoin
 
 import httpx
 
@@ -54,6 +55,23 @@ def try_out(plan: Plan) -> tuple[Trial, ...]:
                          for s in job.scenarios)  # fmt: skip
     except (PlanError, ImportError):
         return ()  # the workers say it, and it ends the run
+
+
+def status_of(plan: Plan, path: str) -> int | str:
+    """What the target answers to a GET of `path` right now, or why it does not; blocks."""
+    job = share_out(plan)[0]
+    tls = tls_context(job)
+    try:
+        response = httpx.get(
+            urljoin(plan.target.url, path),
+            verify=False if tls is None else tls,
+            proxy=job.proxy,
+            trust_env=False,
+            timeout=min(job.timeout, PATIENCE),
+        )
+    except httpx.HTTPError as error:
+        return _trouble(error)
+    return response.status_code
 
 
 def _try(

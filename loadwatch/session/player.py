@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from loadwatch.core.action import Done
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import Goal
-from loadwatch.core.plan import NAME, SIGNS, Group, Signs
+from loadwatch.core.plan import NAME, SIGNS, Group, Signs, Value
 from loadwatch.core.reading import HostState, HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, Tick
@@ -31,11 +32,15 @@ TURN = 0.02
 POLL = 0.5
 """Seconds between looks at a file that is being written."""
 
+PATIENCE = 20
+"""Looks in a row without a new second after which nobody writes it any more: a crash."""
+
 
 class Player:
     """Plays the session file `path` on its `bus`; implements `core.controls.Playback`.
 
-    With `follow` it shows what there is at once, and then every second that another process adds.
+    With `follow` it shows what there is at once, and then every second that another process adds;
+    once that run has ended, it is like any other.
     `reasons` says why the load generator was the limit of a stretch, `signs` what counts as a sign
     of the server's. SessionError where the file is
     none. All methods belong to the event loop.
@@ -67,7 +72,8 @@ class Player:
         """Show one second after the other, for as long as nobody cancels it."""
         if self._position.following:
             await self._follow()
-        self.resume()
+        else:
+            self.resume()
         while True:
             await self._going.wait()
             await self._sleep(1 / self._position.speed)
@@ -77,13 +83,18 @@ class Player:
                 self.pause()
 
     async def _follow(self) -> None:
-        while True:
-            await self.seek(self._position.end)
+        """Show every second that is added, until the run has ended or nobody writes any more."""
+        await self.seek(self._position.end)
+        looks = 0
+        while self._about["state"] != "ended" and looks < PATIENCE:
             await self._sleep(POLL)
             self._session.close()
             self._session = open_session(self.path)
             self._about = self._session.about
             self._position = _at(self._position.second, self._session, True)
+            looks = looks + 1 if self._position.second == self._position.end else 0
+            await self.seek(self._position.end)
+        self._position = replace(self._position, following=False)
 
     async def seek(self, second: int) -> None:
         """Show the run as it was before `second`; beyond an end it is that end."""
@@ -96,6 +107,7 @@ class Player:
             turn = time.monotonic()
             for tick in self._session.ticks(first, second):
                 self._shown.add(tick)
+                self._position = replace(self._position, second=tick.second + 1)
                 self.bus.publish(tick)
                 if time.monotonic() > turn + TURN:
                     await asyncio.sleep(0)
@@ -122,11 +134,11 @@ class Player:
         """How the run stood then."""
         shown, plan = self._shown, self._about.get("plan", {})
         load = plan.get("load", {})
-        lost = self._about.get("lost", 0)
+        lost, ended = self._about.get("lost", 0), self._ended
         return RunStatus(
             target=self._about.get("target", ""),
             rates=dict(shown.rates),
-            firing=shown.firing,
+            firing=shown.firing and ended is None,
             connections=load.get("connections"),
             max_rate=load.get("max_rate"),
             elapsed=float(self._position.second),
@@ -136,7 +148,18 @@ class Player:
             problem=f"{lost} seconds could not be recorded" if lost else "",
             groups=dict(shown.groups),
             signs=self._signs,
+            ended=ended,
         )
+
+    @property
+    def _ended(self) -> float | None:
+        """When firing was over, where it is by now; a run that crashed ends with its recording."""
+        here, told = self._position.second, (self._about.get("result") or {}).get("duration_s")
+        duration = self._about.get("duration") if told is None else told
+        if duration is not None and here >= duration:
+            return float(duration)
+        is_over = here >= self._position.end and not self._position.following
+        return float(here) if is_over else None
 
     def _reasons_now(self) -> tuple[str, ...]:
         """Of the whole run, what it said itself at its end: it knew of workers that died."""
@@ -173,6 +196,10 @@ class Player:
     def find_limit(self, goal: Goal | None = None) -> None:
         """Refused: nothing is fired."""
         raise PlanError("a recorded run cannot be searched; the event log has what was found")
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Refused: nobody is connected to any host."""
+        raise PlanError("a recorded run acts on no host")
 
     async def export(self) -> str:
         """Write the session as CSV files beside it; returns the directory."""

@@ -21,14 +21,14 @@ from loadwatch.core.metric import Catalogue
 from loadwatch.ui import chart
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.pane import Pane
-from loadwatch.ui.screens.comparison import Comparing
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
+from loadwatch.ui.screens.ledger import Ledgered
 from loadwatch.ui.themes import DARK, LIGHT, THEMES, colours
 from loadwatch.ui.view import NO_THRESHOLDS
 
 
-class LoadwatchApp(Comparing):
+class LoadwatchApp(Ledgered):
     """Shows what the bus brings; `startup` runs once the first frame is there.
 
     Where `startup` fails, the app ends and `failure` says why.

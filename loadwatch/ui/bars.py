@@ -23,11 +23,14 @@ from loadwatch.ui.window import Window
 RECENT = 5
 """Seconds over which the achieved rate of a scenario is averaged."""
 
-SCENARIO_WIDTH = 58
-"""Cells that a scenario's line needs at least."""
+SCENARIO_WIDTH = 64
+"""Cells that a scenario's line takes, and a blank behind it."""
 
 BEHIND = 0.02
 """Share of the asked-for rate that may be missing, besides what chance explains."""
+
+CLOCK = 1.0
+"""Seconds by which a server's clock may differ, or be uncertain, before that is marked."""
 
 ROOMY = 100
 """Cells from which on there is room for the program's name."""
@@ -65,26 +68,44 @@ class Bar(Canvas):
 
 
 class Header(Bar):
-    """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid."""
+    """Target, elapsed time, step and mark; hosts and recording; what makes the result invalid.
 
-    def tell(self, view: View, window: Window) -> None:
-        """How the run stands now."""
+    `is_own`: the run fires and records here and now, other than one that is replayed.
+    """
+
+    is_own = True
+
+    def tell(self, view: View, window: Window, now: RunStatus) -> None:
+        """How the run stood at the end of the view; what is wrong, and whether it fires, is said of
+        the present."""
         status = view.status
         width = self.room
         hosts = _gather([_host(host, view.host) for host in status.hosts])
-        recording: Row = [("rec ", "bad"), (plain(PurePath(status.recording).name), "quiet")]
+        sign = ("rec ", "bad") if self.is_own else ("of ", "quiet")
+        recording: Row = [sign, (plain(PurePath(status.recording).name), "quiet")]
         rows = [
-            _spread(_run(view, width), _state(status, window), width),
+            _spread(_run(view, width), self._state(view, window, now), width),
             _spread(hosts, recording if status.recording else [], width),
         ]
-        wrong = [f"result invalid: {reason}" for reason in status.reasons]
-        for text in (*wrong, *([status.problem] if status.problem else [])):
+        wrong = [f"result invalid: {reason}" for reason in now.reasons]
+        for text in (*wrong, *([now.problem] if now.problem else [])):
             rows += wrap([("✗ " + plain(text), "bad")], width)
-        for text in status.warnings:
+        for host in now.hosts:
+            if host.state in ("lost", "failed") and host.detail:
+                rows += wrap([(f"✗ {host.host} {host.state}: {plain(host.detail)}", "bad")], width)
+        for text in now.warnings:
             rows += wrap([("▲ " + plain(text), "warning")], width)
         if view.step.seconds and status.elapsed < TRIALS_SHOWN:
             rows += [_trial(trial) for trial in status.trials if not trial.is_good]
         self.say(rows)
+
+    def _state(self, view: View, window: Window, now: RunStatus) -> Row:
+        row: Row = [(f"< {window} >  ", "quiet")]
+        if window.end is not None:
+            behind = view.history.length - window.end
+            told = (f" FROZEN at {clock(window.end)}, −{clock(behind)} ", "chosen")
+            row = [told, ("  ", ""), *row, ("now " if self.is_own else "", "quiet")]
+        return [*row, *_firing(now, self.is_own)]
 
 
 class VerdictBar(Bar):
@@ -97,14 +118,16 @@ class VerdictBar(Bar):
             tried = [_trial(trial) for trial in status.trials]
             self.say(tried or [[("… connecting and starting", "quiet")]])
             return
-        if not status.firing:
+        if not status.firing and status.ended is None:
             self.say([[("■ nothing is fired: space goes on", "warning")]])
             return
         hosts = [host.host for host in status.hosts]
-        verdict = judge(view.step, status.reasons, hosts, view.history.steps, status.signs)
+        before = [step for step in view.history.steps if step.last < view.end]
+        verdict = judge(view.judged, status.reasons, hosts, before, status.signs)
         sign, role = VERDICT_ROLES.get(verdict.name, ("▲", "bad"))
         also = f" (also {', '.join(verdict.also)})" if verdict.also else ""
-        head: Row = [(f"{sign} {plain(verdict.name)}{also}", role)]
+        over = "" if status.ended is None else "when it ended "
+        head: Row = [(f"{over}{sign} {plain(verdict.name)}{also}", role)]
         text: Row = [*head, (": " + plain("; ".join(verdict.evidence)), ""), _advice(verdict)]
         lines = wrap(text, self.room)
         if len(lines) > VERDICT_ROWS:
@@ -116,9 +139,14 @@ class VerdictBar(Bar):
 class Scenarios(Bar):
     """Every scenario with the rate that is asked for and the rate that is achieved."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 1
+
     def tell(self, view: View, chosen: str) -> None:
         """The rates now, asked-for ones even before they take effect."""
         names = list(view.status.rates)
+        self._count = max(len(names), 1)
         across, each = self._across
         cells = [_scenario(view, number, name, name == chosen) for number, name in enumerate(names)]
         rows = [
@@ -130,7 +158,7 @@ class Scenarios(Bar):
     @property
     def _across(self) -> tuple[int, int]:
         """How many scenarios stand side by side, and the cells of each."""
-        across = max(1, self.room // SCENARIO_WIDTH)
+        across = max(1, min(self._count, self.room // SCENARIO_WIDTH))
         return across, self.room // across
 
     def on_click(self, event: events.Click) -> None:
@@ -158,25 +186,37 @@ def _run(view: View, width: int) -> Row:
     return row
 
 
-def _state(status: RunStatus, window: Window) -> Row:
-    row: Row = []
-    if window.end is not None:
-        row += [(f" FROZEN at {clock(window.end)} ", "chosen"), ("  ", "")]
-    row += [(f"< {window} >  ", "quiet")]
+def _firing(status: RunStatus, is_own: bool) -> Row:
+    if status.ended is not None:
+        return [(f"■ ended at {clock(status.ended)}", "strong")]
+    if not is_own:
+        return [("● firing" if status.firing else "■ paused", ""), (" (recorded)", "quiet")]
     if not status.elapsed:
-        return [*row, ("◌ starting", "warning")]
+        return [("◌ starting", "warning")]
     if not status.firing:
-        return [*row, ("■ PAUSED", "warning")]
+        return [("■ PAUSED", "warning")]
     closed = f", {status.connections} connections" if status.connections else ""
-    return [*row, (f"● firing{closed}", "good")]
+    return [(f"● firing{closed}", "good")]
 
 
 def _host(host: HostStatus, shown: str) -> Row:
     sign, role = STATES[host.state]
     return [
         (host.host + " ", "strong" if host.host == shown else ""),
-        (f"{sign} {host.state}", role),
-    ]
+        (f"{sign} {host.state}", role), *_clock_of(host),
+    ]  # fmt: skip
+
+
+def _clock_of(host: HostStatus) -> Row:
+    """By how much the server's clock differs from ours, if that is known to, and how well."""
+    if host.offset is None or host.error is None:
+        return []
+    ahead, error = abs(host.offset) > host.error, format_value(host.error, Unit.SECONDS)
+    sign = "−" if host.offset < 0 else "+"
+    apart = f" {sign}{format_value(abs(host.offset), Unit.SECONDS)}" if ahead else ""
+    is_wrong = abs(host.offset) > CLOCK + host.error or host.error > CLOCK
+    role = "warning" if is_wrong else "quiet"
+    return [(f"  clock{apart} ± {error}" + " ▲" * is_wrong, role)]
 
 
 def _gather(parts: Sequence[Row]) -> Row:
@@ -194,8 +234,8 @@ def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
         (" " + fit(plain(name), 12), "strong" if chosen else ""),
     ]  # fmt: skip
     if view.status.connections is None:
-        latest = view.history.latest
-        is_pending = view.status.firing and latest is not None and latest.rates.get(name) != asked
+        latest = view.history.latest if view.is_now and view.status.firing else None
+        is_pending = latest is not None and latest.rates.get(name) != asked
         way = ("→", "warning") if is_pending else (" ", "")
         row += [(" asked ", "quiet"), way, (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
     shown = fit(format_value(achieved, Unit.PER_SECOND), 9, True)

@@ -1,4 +1,4 @@
-"""Where the panes stand: side by side where there is room, else one open and the others' titles.
+"""Where the panes stand: side by side where there is room, else some open above others' titles.
 
 All columns are of one width, and so are the charts in them: the same second stands at the same
 place in each.
@@ -27,6 +27,12 @@ COLUMN = 66
 OPEN = 11
 """Rows that a pane needs to be worth looking at."""
 
+LOW = 9
+"""Rows of an open pane at least where there is one column only."""
+
+TITLES = 6
+"""Panes whose numbers stay in sight where there is one column only."""
+
 MANY = 3
 """Columns at most."""
 
@@ -47,9 +53,7 @@ def arrange(panes: Sequence[Pane], opened: Pane | None, width: int, height: int)
     """
     count = columns_of(width, height)
     if count < 2:
-        shown = _most(panes, max(height - OPEN, 1), opened)
-        rest = height - len(shown) + 1
-        return [[(pane, rest if pane is (opened or shown[0]) else 1) for pane in shown]]
+        return [_above_each_other(panes, opened, height)]
     room = height // OPEN
     load = [pane for pane in panes if pane.SIDE == "load"]
     first = [pane for pane in panes if pane.SIDE == "server" and not pane.place]
@@ -59,6 +63,16 @@ def arrange(panes: Sequence[Pane], opened: Pane | None, width: int, height: int)
     else:
         groups = [load, *_spread(first, count - 1 if load else count, room)]
     return [_stack(_most(group, room, opened), height) for group in groups if group]
+
+
+def _above_each_other(panes: Sequence[Pane], opened: Pane | None, height: int) -> Column:
+    """As many open as there is room for beside the titles of the most telling; then more titles."""
+    few = min(len(panes), TITLES)
+    count = min(max((height - few) // (LOW - 1), 1), len(panes))
+    wide = _most(panes, count, opened)
+    shown = _most(panes, max(height - count * (LOW - 1), 1), opened)
+    rows = dict(_stack(wide, height - len(shown) + len(wide)))
+    return [(pane, rows.get(pane, 1)) for pane in shown]
 
 
 def _most(panes: Sequence[Pane], room: int, opened: Pane | None) -> list[Pane]:

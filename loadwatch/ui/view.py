@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadwatch.analysis.levels import level
 from loadwatch.analysis.thresholds import Thresholds
+from loadwatch.analysis.verdict import present
 from loadwatch.core.controls import RunStatus
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.history import History
@@ -36,18 +37,20 @@ LEVELS = {"fine": ("good", ""), "warning": ("warning", " ▲"), "bad": ("bad", "
 class View:
     """The `seconds` before second `end` (not included); the chosen `host` and `scenario`.
 
-    `step` is the step at its end, `frames` the newest processes of every host.
+    All of it is of that moment: `status` is how the run stood then, `step` what its step had come
+    to. `is_now` tells whether that is the present.
     """
 
     history: History
     catalogue: Catalogue
-    frames: Mapping[str, tuple[Life, ...]]
+    lives: Lives
     status: RunStatus
     thresholds: Thresholds
     end: int
     seconds: int
     host: str
     step: Summary
+    is_now: bool = True
     scenario: str = ""
 
     @classmethod
@@ -56,29 +59,20 @@ class View:
         thresholds: Thresholds = NO_THRESHOLDS, window: Window = NOW, host: str = "",
         scenario: str = "",
     ) -> View:  # fmt: skip
-        """What `window` shows of the run as it is."""
+        """What `window` shows of the run, which stood as `status` at its end."""
         end = history.length if window.end is None else window.end
-        return cls(history, catalogue, lives.frames(), status, thresholds, end,
-                   window.seconds(history.length), host, history.step_at(end - 1),
-                   scenario)  # fmt: skip
+        view = cls(history, catalogue, lives, status, thresholds, end, window.seconds(end), host,
+                   history.step_until(end), scenario=scenario)  # fmt: skip
+        return view if window.end is None else replace(view.standing(), is_now=False)
 
-    def frozen(self) -> View:
+    def standing(self) -> View:
         """The same, untouched by what the history takes from now on."""
-        return replace(self, step=copy.deepcopy(self.step))
-
-    def through(self, window: Window) -> View:
-        """The same run through another window."""
-        end = self.end if window.end is None else window.end
-        step = self.step if end == self.end else self.history.step_at(end - 1)
-        return replace(self, end=end, seconds=window.seconds(self.history.length), step=step)
+        is_open = self.step is self.history.step
+        return replace(self, step=copy.deepcopy(self.step)) if is_open else self
 
     def showing(self, host: str) -> View:
         """The same stretch of another host."""
         return replace(self, host=host)
-
-    def choosing(self, scenario: str) -> View:
-        """The same stretch of another scenario."""
-        return replace(self, scenario=scenario)
 
     def beside(self, place: int) -> View:
         """The same stretch of the host so many further on."""
@@ -94,8 +88,14 @@ class View:
 
     @property
     def processes(self) -> tuple[Life, ...]:
-        """The newest processes of the host."""
-        return self.frames.get(self.host, ())
+        """The host's processes as of then."""
+        return self.lives.before(self.end, self.host)
+
+    @property
+    def judged(self) -> Summary:
+        """The seconds that tell how things stand, or stood when firing ended."""
+        over = self.status.ended
+        return present(self.history, self.end if over is None else min(self.end, math.ceil(over)))
 
     def values(self, key: str, seconds: int | None = None) -> list[float]:
         """The last `seconds` of `key` (the whole stretch by default), NaN where unknown."""

@@ -23,6 +23,14 @@ def add(verbs: Any) -> None:
     command = verbs.add_parser("limit", help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
+    search = add_search_options(command)
+    search.add_argument("--scenario", metavar="NAME", help="of this one alone, the others at 0")
+    search.add_argument("--mark", metavar="TEXT", help="what is measured, as the ledger calls it")
+    command.add_argument("--json", action="store_true", help="the result as one object")
+
+
+def add_search_options(command: Any) -> Any:
+    """How the limit is searched for; returns their group."""
     search = command.add_argument_group("search")
     search.add_argument(
         "--start", type=rate, metavar="R", help="the first rate; 1/s, or 10/s with --quick"
@@ -31,7 +39,7 @@ def add(verbs: Any) -> None:
     search.add_argument("--p95", type=duration, metavar="D", help="of response times; 2s")
     search.add_argument("--p99", type=duration, metavar="D", help="of response times; 4s")
     search.add_argument("--errors", type=share, metavar="SHARE", help="of requests at most; 1%%")
-    command.add_argument("--json", action="store_true", help="the result as one object")
+    return search
 
 
 def rate(text: str) -> float:
@@ -63,6 +71,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from loadwatch.core.errors import PlanError
+    from loadwatch.options import alone
 
     for name in ("rate", "duration", "requests"):
         if getattr(arguments, name) is not None:
@@ -70,12 +79,14 @@ def _carry_out(arguments: argparse.Namespace) -> int:
                 f"--{name} does not go with limit, which turns the rate and ends itself"
             )
     plan = msgspec.structs.replace(plan_of(arguments), stages=())
+    if arguments.scenario is not None:
+        plan = alone(plan, arguments.scenario)
     if not arguments.yes:
         confirm(plan)
     run, interrupted = asyncio.run(_search(plan, arguments))
     if not run.began:
         return INTERRUPTED
-    found = run.result()["limits"][-1] | {"session": str(run.status.recording)}
+    found = run.searches[-1] | {"session": str(run.status.recording)}
     say(json.dumps(found, ensure_ascii=False) if arguments.json else _text(run, found))
     return exit_code(run, interrupted)
 
@@ -85,6 +96,8 @@ async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]
     from loadwatch.run import Run
 
     run = Run(plan, session_path(arguments, plan))
+    if arguments.mark is not None:
+        run.mark(arguments.mark)
     run.find_limit(_goal(run, arguments))
     return run, await headless(run, dry=False)
 

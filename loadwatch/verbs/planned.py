@@ -80,6 +80,13 @@ def pids(text: str) -> tuple[int, ...]:
     return tuple(count(part) for part in text.split(","))
 
 
+def firing_time(duration: float | None, plan: Plan) -> float | None:
+    """Seconds of firing: the `duration` that was asked for, else that of the plan's stages."""
+    if duration is None and plan.stages:
+        return sum(stage.duration for stage in plan.stages)
+    return duration
+
+
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """The plan that the command line names, with its options applied."""
     from loadwatch import config, options

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from loadwatch.verbs.ledger import telling
 from loadwatch.verbs.named import add_session, comparing
 
 
@@ -46,6 +47,7 @@ def replay(path: Path, follow: bool) -> int:
         try:
             app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
             app.compare = comparing(path)
+            app.ledger = telling(path)
             await app.run_async()
             if app.failure is not None:
                 raise app.failure

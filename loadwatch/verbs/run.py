@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import INTERRUPTED, exit_code, print_result
-from loadwatch.verbs.planned import add_run_options, confirm, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, confirm, firing_time, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.run import Run
@@ -38,9 +38,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     from loadwatch.run import Run
 
     plan = plan_of(arguments)
-    duration = arguments.duration
-    if duration is None and plan.stages:
-        duration = sum(stage.duration for stage in plan.stages)
+    duration = firing_time(arguments.duration, plan)
     if duration is None and plan.load.requests is None:
         raise PlanError("run needs an end: --duration, --requests, or stages in the plan")
     if duration is None and not plan.load.connections and not any(s.rate for s in plan.scenarios):

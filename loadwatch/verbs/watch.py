@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
+from loadwatch.verbs.ledger import telling
 from loadwatch.verbs.named import comparing
-from loadwatch.verbs.planned import add_run_options, doubt, plan_of, session_path
+from loadwatch.verbs.planned import add_run_options, doubt, firing_time, plan_of, session_path
 
 if TYPE_CHECKING:
     from loadwatch.core.plan import Plan
@@ -44,7 +45,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         return replay(resolve(arguments.plan), follow=True)
     plan = plan_of(arguments)
     return dashboard(
-        plan, session_path(arguments, plan), arguments.duration,
+        plan, session_path(arguments, plan), firing_time(arguments.duration, plan),
         dry=not arguments.no_dry_run, is_sure=arguments.yes,
     )  # fmt: skip
 
@@ -84,6 +85,7 @@ def dashboard(
                 startup=begin, thresholds=run.thresholds, panes=panes,
             )  # fmt: skip
             app.compare = comparing(session)
+            app.ledger = telling(session, lambda: run.searches)
             _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:

@@ -10,6 +10,7 @@ from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
 from loadwatch.ui.keys import quiet
 from loadwatch.ui.pane import Pane
+from loadwatch.ui.scale import clock
 from loadwatch.ui.view import View, percentiles
 
 SHOWN = (("p50", "first"), ("p95", "second"), ("p99", "third"))
@@ -34,7 +35,12 @@ class ResponsePane(Pane):
         self.redraw()
 
     def headline(self, view: View) -> list[Row]:
-        """The percentiles of the step."""
+        """The percentiles of the step; of one that went on after the view, of its last second."""
+        if view.step.count("load.completed") and not view.step.kinds:
+            return [
+                [(f"at {clock(view.end)}", "quiet")],
+                *(view.item(name, f"load.response.{name}", role) for name, role in SHOWN),
+            ]
         times = view.step.histogram("response")
         texts = percentiles(times, SHARES)
         means = [

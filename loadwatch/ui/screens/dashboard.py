@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from loadwatch.analysis.thresholds import Thresholds
-from loadwatch.core.controls import Controls
+from loadwatch.core.controls import OVER, Controls, RunStatus
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
@@ -24,9 +24,11 @@ from loadwatch.ui.board import Board
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import ScenarioChosen, TickArrived
+from loadwatch.ui.moments import Moments
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
+from loadwatch.ui.screens.actions import act
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -40,6 +42,20 @@ TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve"
 RATE = Binding.Group("Rate", compact=True)
 
 
+def _refused(status: RunStatus) -> frozenset[str]:
+    """What can not be done with a run that stands so, and what there is nothing to do with."""
+    refused = {"refuse"}
+    if status.ended is not None:
+        refused = {"turn", "type_rate", "fire", "find_limit"}
+    elif status.connections is not None:
+        refused = {"turn", "type_rate"}
+    if not status.actions:
+        refused.add("act")
+    if len(status.hosts) < 2:
+        refused.add("next_host")
+    return frozenset(refused)
+
+
 class Dashboard(Screen[None]):
     """Shows a history and asks the run, through its controls, for other rates."""
 
@@ -49,12 +65,13 @@ class Dashboard(Screen[None]):
         shown("]", "turn('double')", "Double", "Double the rate", RATE),
         shown("[", "turn('halve')", "Halve", "Halve the rate", RATE),
         shown("=", "type_rate", "Type", "Type a rate", RATE),
-        *(Binding(key, "refuse_rate", show=False, system=True) for key in "+-][="),
         *(quiet(f"{n}", f"choose({n})", f"Choose scenario {n}") for n in range(1, 10)),
         shown("p", "freeze", "Freeze", "Freeze the view (collection goes on), or let it go on"),
         shown("space", "fire", "Stop/go", "Stop firing, or fire again"),
         shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
+        *(Binding(key, "refuse", show=False, system=True) for key in (*"+-][=f", "space")),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("a", "act", "Set", "Do one of the plan's server actions, and mark what follows"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
         quiet("<", "resize_window(-1)", "Show a shorter time"),
@@ -78,11 +95,10 @@ class Dashboard(Screen[None]):
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
-        self._idle = {"refuse_rate"} if status.connections is None else {"turn", "type_rate"}
-        self._idle |= {"next_host"} if len(status.hosts) < 2 else set()
+        self._refused = _refused(status)
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
-        self._frozen: View | None = None
+        self._moments = Moments()
         self._panes = [pane() for pane in panes or all_panes()]
         if len(status.hosts) > 1:
             own = [type(pane) for pane in self._panes if isinstance(pane, HostPane)]
@@ -110,6 +126,7 @@ class Dashboard(Screen[None]):
     def hear(self, tick: Tick) -> None:
         """The bus: another second is known."""
         self._lives.add(tick)
+        self._moments.add(tick.second, self._controls.status)
         self.post_message(TickArrived(tick.second))
 
     async def on_tick_arrived(self, message: TickArrived) -> None:
@@ -124,30 +141,35 @@ class Dashboard(Screen[None]):
 
     async def advance(self) -> None:
         """The history has moved on."""
-        if self._frozen is None:
+        if self._window.end is None:
             await self._look()
         self.tell()
 
     async def _look(self) -> None:
         """Let one pane after the other draw; between them, whatever else is due gets its turn."""
-        view = self._frozen or self._live()
+        view = self._view()
         for pane in self._panes:
             pane.look(view)
             await asyncio.sleep(0)
         self._verdict.tell(view)
 
     def tell(self) -> None:
-        """Say in the bars how the run stands; they are never frozen."""
-        view = self._live()
-        self._header.tell(view, self._window)
+        """Say in the bars how the run stands, or stood at the end of the window."""
+        now, view = self._controls.status, self._view()
+        if self._refused != (refused := _refused(now)):
+            self._refused = refused
+            self.refresh_bindings()
+        self._header.tell(view, self._window, now)
         if not view.end:
             self._verdict.tell(view)  # what was tried before the first second
         self._scenarios.tell(view, self._chosen)
 
-    def _live(self) -> View:
+    def _view(self) -> View:
+        end, now = self._window.end, self._controls.status
         return View.of(
-            self._history, self._catalogue, self._lives, self._controls.status,
-            thresholds=self._thresholds, window=self._window.now(), host=self._host,
+            self._history, self._catalogue, self._lives,
+            now if end is None else self._moments.at(end - 1) or now,
+            thresholds=self._thresholds, window=self._window, host=self._host,
             scenario=self._chosen,
         )  # fmt: skip
 
@@ -157,7 +179,7 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
-        return action not in self._idle
+        return action not in self._refused
 
     def action_turn(self, way: str) -> None:
         """Another rate for the chosen scenario, relative to the one asked for now."""
@@ -179,14 +201,17 @@ class Dashboard(Screen[None]):
         except LoadwatchError as error:
             self.notify(str(error), severity="error")
             return
+        text = f"{self._chosen} {format_value(became, Unit.PER_SECOND)}"
         if became < rate:
-            text = format_value(became, Unit.PER_SECOND)
-            self.notify(f"the plan's ceiling leaves {self._chosen} {text}")
+            self.notify(f"the plan's ceiling leaves {text}")
+        elif self._window.end is not None:
+            self.notify(f"asked now: {text}; the view stands, end returns to now")
         self.tell()
 
-    def action_refuse_rate(self) -> None:
-        """A closed loop fires as fast as its connections go."""
-        self.notify("a closed loop has no rate to turn", severity="warning")
+    def action_refuse(self) -> None:
+        """Say why the key does nothing."""
+        over = self._controls.status.ended is not None
+        self.notify(OVER if over else "a closed loop has no rate to turn", severity="warning")
 
     async def on_scenario_chosen(self, message: ScenarioChosen) -> None:
         """By the mouse, which may also hit where no scenario is."""
@@ -196,8 +221,6 @@ class Dashboard(Screen[None]):
     async def action_choose(self, number: int) -> None:
         """The scenario that the rate keys turn, and whose server timing is shown."""
         self._chosen = list(self._controls.status.rates)[number - 1]
-        if self._frozen is not None:
-            self._frozen = self._frozen.choosing(self._chosen)
         await self._look()
         self.tell()
 
@@ -225,6 +248,11 @@ class Dashboard(Screen[None]):
         if text is not None:
             self._controls.mark(note(text))
 
+    @work(exclusive=True, group="act")
+    async def action_act(self) -> None:
+        """Do one of the plan's server actions, while the run goes on."""
+        await act(self.app, self._controls)
+
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
         """Write CSV files, while the run goes on."""
@@ -235,14 +263,12 @@ class Dashboard(Screen[None]):
 
     def action_steps(self) -> None:
         """The table of steps."""
-        self.app.push_screen(StepsScreen(self._frozen or self._live().frozen()))
+        self.app.push_screen(StepsScreen(self._view().standing()))
 
     async def action_freeze(self) -> None:
         """Let the view stand, or go on; what is collected meanwhile is kept."""
-        run = self._history.length
-        await self._through(
-            self._window.frozen(run) if self._frozen is None else self._window.now()
-        )
+        window, run = self._window, self._history.length
+        await self._through(window.frozen(run) if window.end is None else window.now())
 
     async def action_return(self) -> None:
         """Show what happens now."""
@@ -260,15 +286,10 @@ class Dashboard(Screen[None]):
         """Show the next of the watched hosts."""
         hosts = [host.host for host in self._controls.status.hosts]
         self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
-        if self._frozen is not None:
-            self._frozen = self._frozen.showing(self._host)
         await self._look()
         self.tell()
 
     async def _through(self, window: Window) -> None:
-        """Look through another window; one that stands keeps what it showed first."""
         self._window = window
-        held = None if window.end is None else self._frozen or self._live().frozen()
-        self._frozen = held and held.through(window)
         await self._look()
         self.tell()

@@ -23,7 +23,7 @@ from loadwatch.ui.screens.prompt import Prompt
 SEEKING = frozenset({"turn_speed", "seek_by", "to_mark", "type_time", "play"})
 """What a replay can and a run that is followed cannot."""
 
-REFUSED = frozenset({"turn", "type_rate", "refuse_rate", "mark", "stop", "fire", "find_limit"})
+REFUSED = frozenset({"turn", "type_rate", "refuse", "mark", "stop", "fire", "find_limit", "act"})
 """What only a run of one's own can."""
 
 
@@ -89,6 +89,7 @@ class Replay(Dashboard):
         super().__init__(history, controls, catalogue, *more)
         self._playback = controls
         self._timeline = Timeline("bar -head")
+        self._header.is_own = False
 
     def compose(self) -> ComposeResult:
         """The dashboard's, with the timeline above the keys."""
