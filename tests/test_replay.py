@@ -312,7 +312,7 @@ def test_a_time_as_typed(text: str, seconds: int) -> None:
     assert seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "1:", "1:2:3:4", "-5", "1.5", "x"])
+@pytest.mark.parametrize("text", ["", "1:", "1:2:3:4", "-5", "1.5", "x", "99:99:99", "1:60"])
 def test_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="such as 90 or 1:30"):
         seconds_of(text)

@@ -29,8 +29,10 @@ from loadwatch.ui.panes.server import ServerPane
 from loadwatch.ui.panes.swap import SwapPane
 from loadwatch.ui.screens.confirm import Confirm
 from loadwatch.ui.screens.dashboard import Dashboard
+from loadwatch.ui.screens.help import keys_of
 from loadwatch.ui.screens.prompt import Prompt
 from loadwatch.ui.screens.steps import StepsScreen
+from loadwatch.ui.themes import THEMES
 from tests.ui_fakes import CATALOGUE, MIB, STATUS, FakeControls, shown, story, tick
 
 WIDE, NARROW = (160, 45), (80, 24)
@@ -157,6 +159,7 @@ async def test_what_is_no_rate_is_not_taken() -> None:
             ("x", "a number"),
             ("-5", "0 or more"),
             ("nan", "0 or more"),
+            ("1e300", "up to 1,000,000/s"),
         ):
             await on.press("=", *typed)
             assert said in on.text or not typed, typed  # while it is typed
@@ -493,7 +496,8 @@ async def test_all_of_an_earlier_time_is_of_that_time() -> None:
         assert "0:41" in first and "step 1" in first and "step 3" not in on.text
         assert "FROZEN at 0:41, −0:30" in first
         assert "now ■ PAUSED" in first  # what is fired at the moment is never hidden
-        assert "web ● live" in second and "lost" not in on.text
+        assert "web ● live" in second
+        assert on.text.count("lost") == 1  # among what is wrong now
         assert "result invalid: a worker died" in third
         assert "was-here" in on.text
         assert "asked       10/s" in on.line("1 home")
@@ -524,6 +528,33 @@ async def test_a_pane_is_hidden_and_comes_back(size: tuple[int, int]) -> None:
         assert "Status" in on.text
         await on.press("S", "x", "S")  # its own key brings it back too
         assert "Status" in on.text
+
+
+async def test_all_panes_come_back_from_a_zoom_too() -> None:
+    async with screen() as on:
+        await on.press("S", "x", "T", "z")
+        assert len(panes(on)) == 1
+        await on.press("X")
+        assert len(panes(on)) == 6
+
+
+async def test_of_two_hosts_side_by_side_each_has_its_keys() -> None:
+    hosts = (HostStatus("web", "live"), HostStatus("db", "live"))
+    async with screen((250, 70), status=replace(RUNNING, hosts=hosts)) as on:
+        for place in (0, 1, 0):
+            await on.press("P")
+            pane = on.app.focused
+            assert isinstance(pane, ProcessesPane) and pane.place == place
+        await on.press("P", "slash", *"post", "enter")
+        assert isinstance(on.app.focused, ProcessesPane)
+        assert (on.app.focused.place, on.app.focused.pattern) == (1, "post")
+        await on.press("R", "slash", *"gun", "enter")
+        assert isinstance(on.app.focused, ProcessesPane)
+        assert (on.app.focused.place, on.app.focused.pattern) == (0, "gun")
+        await on.pilot.resize_terminal(*WIDE)
+        await on.pilot.pause()
+        await on.press("P", "P")
+        assert on.app.focused.place == 0  # the second one has no room
 
 
 async def test_the_last_pane_stays() -> None:
@@ -621,6 +652,15 @@ async def test_a_click_sorts_or_chooses(state: HostState) -> None:
         await on.pilot.pause()
         assert "▸" in on.text.splitlines()[top + 3]
         assert on.app.focused is pane
+
+
+async def test_an_empty_filter_shows_all_again() -> None:
+    async with screen() as on:
+        await on.press("slash", *"postg")
+        assert "an empty one shows all" in on.text
+        await on.press("enter", "slash", *["backspace"] * 5, "enter")
+        assert "“" not in on.text
+        assert len(on.app.screen.query_exactly_one(ProcessesPane)._shown) == 18
 
 
 async def test_the_filter_works_while_it_is_typed(size: tuple[int, int]) -> None:
@@ -736,6 +776,10 @@ async def test_every_action_is_in_the_command_palette() -> None:
         for title in ("Raise the rate by a step", "Zoom the focused pane, or show all",
                       "Stop firing, from anywhere"):  # fmt: skip
             assert title in commands
+        # Nothing else is there: no command, and no theme, of the library.
+        keys = {key.tooltip for key in keys_of(on.app.screen)}
+        assert set(commands) == keys
+        assert {*on.app.available_themes} == {theme.name for theme in THEMES}
         await commands["Double the rate"].callback()
         assert on.calls == [("set_rate", "home", 20)]
 
@@ -836,6 +880,20 @@ async def test_reasons_and_problems_are_told_in_words(size: tuple[int, int]) -> 
         assert "the disk is full" in on.text
         assert "client-limited" in on.text
         assert len(on.text.splitlines()) == size[1]
+
+
+async def test_the_header_keeps_its_height_for_a_while() -> None:
+    async with screen() as on:
+        header = on.app.screen.query_exactly_one(Header)
+        for elapsed, warnings, height in (
+            (71, (), 2), (72, ("slow",), 3), (73, (), 3), (100, (), 3), (103, ("slow",), 3),
+            (132, (), 3), (134, (), 2), (2, ("slow",), 3),
+        ):  # fmt: skip
+            on.controls.change(elapsed=float(elapsed), warnings=warnings)
+            on.app._dashboard.tell()
+            await on.pilot.pause()
+            assert header.size.height == height, elapsed
+            assert ("▲ slow" in on.text) is bool(warnings)
 
 
 async def test_a_hostile_process_name_does_nothing(size: tuple[int, int]) -> None:
@@ -1042,10 +1100,8 @@ async def test_themes_repaint_everything() -> None:
         dark = header.style_of("good").color
         for theme, is_dark in (
             ("loadwatch-light", False),
-            ("textual-light", False),
             ("loadwatch-mono", False),
-            ("nord", True),
-            ("solarized-light", False),
+            ("loadwatch-dark", True),
         ):
             on.app.theme = theme
             await on.pilot.pause()

@@ -280,3 +280,36 @@ def test_frames_of_many_hours_are_thinned_the_older_ones_first(
     assert len(set(sizes)) <= 100
     assert sizes[-25:] == list(range(975, 1000))
     assert all(shown <= end for end, shown in enumerate(sizes))
+
+
+def test_numbers_have_room_as_large_as_they_get() -> None:
+    size = 1023 * MIB
+    first = Process(1234567, "www-data", 0, 0.0, "S", "worker")
+    later = Process(1234567, "www-data", size, 6400.0, "S", "worker")
+    row = table(seen([processes(first), processes(later, second=1)]))[1]
+    assert row.split()[1:] == [
+        "1234567", "www-data", "1,023", "MiB", "▁▇", "+1,023", "MiB", "6400", "%", "worker",
+    ]  # fmt: skip
+
+
+def test_the_choice_is_a_process_wherever_it_is_sorted_to() -> None:
+    pane = ProcessesPane()
+    rows = [worker(pid, 100 - pid, f"w{pid}") for pid in range(1, 6)]
+    at = seen([processes(*rows)])
+    pane._view = at
+    assert chosen(at, pane) == "w1"
+    pane.action_move(2)
+    assert chosen(at, pane) == "w3"
+    pane.action_reverse()
+    pane.sort_by(0)
+    assert chosen(at, pane) == "w3"
+    grown = [worker(one.pid, 100 + one.pid**2, one.command) for one in rows]
+    assert chosen(seen([processes(*grown)]), pane) == "w3"
+    left = seen([processes(*(one for one in grown if one.pid != 3))])
+    assert chosen(left, pane) in ("w2", "w4")  # the one in its place
+    assert chosen(seen([processes(*grown)]), pane) == chosen(left, pane)
+
+
+def chosen(at: View, pane: ProcessesPane) -> str:
+    (line,) = [line for line in table(at, pane=pane) if line.startswith("▸")]
+    return line.split()[-1]

@@ -26,9 +26,9 @@ def second(at: int, step: int, rate: float, **more: float) -> Tick:
     return replace(tick(at, values, histograms=counts), step=step, rates={"home": rate})
 
 
-def two_steps(first: float = 10.0, other: float = 20.0, **more: float) -> View:
+def two_steps(first: float = 10.0, other: float = 20.0, end: int = 120, **more: float) -> View:
     ticks = [second(at, 1, first) for at in range(60)]
-    return seen([*ticks, *(second(at, 2, other, **more) for at in range(60, 100))], status=STATUS)
+    return seen([*ticks, *(second(at, 2, other, **more) for at in range(60, end))], status=STATUS)
 
 
 def cells(step: Step) -> dict[str, str]:
@@ -37,7 +37,7 @@ def cells(step: Step) -> dict[str, str]:
 
 
 def test_each_step_has_statistics_of_its_own() -> None:
-    one, other = (cells(step) for step in Steps().of(two_steps()))
+    one, other = (cells(step) for step in Steps().of(two_steps(end=100)))
     assert one == {
         "STEP": "1", "FROM": "0:00", "LASTS": "1:00", "TARGET": "10/s", "ACHIEVED": "10/s",
         "ERRORS": "0 %", "p50": "20.0 ms", "p95": "20.0 ms", "p99": "20.0 ms", "STEADY": "✓ yes",
@@ -94,6 +94,13 @@ def test_at_the_same_target_a_difference_is_better_or_worse() -> None:
     assert said["swap in"] == ["0", "B/s", "0", "B/s"]  # nothing can be said relative to nothing
     better = text_of(compare(*reversed(Steps().of(two_steps(10.0, 10.0))), 100))
     assert any(line.startswith("response p50") and line.endswith("-50% better") for line in better)
+
+
+def test_of_a_step_that_is_too_short_nothing_is_known_to_be_better_or_worse() -> None:
+    lines = text_of(compare(*Steps().of(two_steps(10.0, 10.0, end=110)), 100))
+    assert not any("better" in line or "worse" in line for line in lines[:-1])
+    assert any(line.startswith("response p50") and line.endswith("+100%") for line in lines)
+    assert lines[-1] == "too short to tell what is better or worse"
 
 
 def test_at_different_targets_nothing_is_better_or_worse() -> None:

@@ -24,7 +24,7 @@ from loadwatch.ui.pane import Pane
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
 from loadwatch.ui.screens.ledger import Ledgered
-from loadwatch.ui.themes import DARK, LIGHT, THEMES, colours
+from loadwatch.ui.themes import THEMES
 from loadwatch.ui.view import NO_THRESHOLDS
 
 
@@ -57,14 +57,13 @@ class LoadwatchApp(Ledgered):
         self._bus = bus
         self._controls = controls
         self._startup = startup
+        others = list(self.available_themes)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[-1 if self.no_color else 0].name
+        for name in others:
+            self.unregister_theme(name)
         self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The colours of roles in a theme that has none of its own."""
-        return colours(DARK if self.current_theme.dark else LIGHT)
 
     def notify(self, message: str, **more: Any) -> None:
         """Say something, as it is; it takes the place of what was said before."""
@@ -99,7 +98,6 @@ class LoadwatchApp(Ledgered):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every key of the screen is in the command palette too, by what it does."""
-        yield from super().get_system_commands(screen)
         for key in keys_of(screen):
             run = partial(self.run_action, key.binding.action, key.node)
             yield SystemCommand(key.tooltip, f"key {self.get_key_display(key.binding)}", run)

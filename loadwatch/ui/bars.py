@@ -41,6 +41,9 @@ VERDICT_ROWS = 2
 TRIALS_SHOWN = 60
 """Seconds for which it stays in sight that the trial before the start did not go well."""
 
+CALM = 30
+"""Seconds for which the header keeps the lines that it took."""
+
 VERDICT_ROLES = {"not saturated": ("●", "good"), "unknown": ("?", "quiet")}
 
 
@@ -75,6 +78,10 @@ class Header(Bar):
 
     is_own = True
 
+    def __init__(self, look: str) -> None:
+        super().__init__(look)
+        self._tall, self._since = 0, 0.0
+
     def tell(self, view: View, window: Window, now: RunStatus) -> None:
         """How the run stood at the end of the view; what is wrong, and whether it fires, is said of
         the present."""
@@ -97,7 +104,14 @@ class Header(Bar):
             rows += wrap([("▲ " + plain(text), "warning")], width)
         if view.step.seconds and status.elapsed < TRIALS_SHOWN:
             rows += [_trial(trial) for trial in status.trials if not trial.is_good]
+        self._hold(rows, now.elapsed)
         self.say(rows)
+
+    def _hold(self, rows: list[Row], at: float) -> None:
+        """Keep the height for a while when there is less to say: the panes are not to jump."""
+        if len(rows) >= self._tall or not 0 <= at - self._since <= CALM:
+            self._tall, self._since = len(rows), at
+        rows += [[]] * (self._tall - len(rows))
 
     def _state(self, view: View, window: Window, now: RunStatus) -> Row:
         row: Row = [(f"< {window} >  ", "quiet")]

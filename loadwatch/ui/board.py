@@ -167,8 +167,13 @@ class Board(Container):
         return action != "go" or any(pane.word() == parameters[0] for pane in self._panes)
 
     async def action_go(self, word: str, action: str = "") -> None:
-        """Focus the pane of that name, even where it was hidden, and let it do something."""
-        pane = next(pane for pane in self._panes if pane.word() == word)
+        """Focus the pane of that name, even where it was hidden, and let it do something.
+
+        Of two, beside each other for two hosts, the focused one does it, else the other is next.
+        """
+        panes = [one for one in self._panes if one.word() == word and not one.has_class("-off")]
+        at = panes.index(self.opened) if self.opened in panes else -1
+        pane = panes[at if action and at >= 0 else (at + 1) % len(panes)]
         pane.remove_class("-hidden")
         pane.focus()
         if action:
@@ -193,9 +198,11 @@ class Board(Container):
             pane.add_class("-hidden")
 
     def action_show_all(self) -> None:
-        """Bring back what was hidden."""
+        """Bring back what was hidden, also by a pane that has all the room."""
+        self.zoomed = False
         for pane in self._panes:
             pane.remove_class("-hidden")
+        self._rearrange()
 
     def _rearrange(self) -> None:
         """Textual keeps an arrangement until one of those in it asks for another."""

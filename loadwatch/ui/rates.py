@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from loadwatch.core.plan import HIGHEST_RATE
+
 
 def step_of(rate: float) -> float:
     """How far one key press turns `rate`: 1 below 20, 5 below 100, then a round 5 to 10 %."""
@@ -46,6 +48,6 @@ def parse(text: str) -> float:
         rate = float(typed.removesuffix("k")) * factor
     except ValueError:
         raise ValueError("a number of requests per second, such as 17 or 2.5") from None
-    if not 0 <= rate < math.inf:
-        raise ValueError("a rate is 0 or more")
+    if not 0 <= rate <= HIGHEST_RATE:
+        raise ValueError(f"a rate is 0 or more, up to {HIGHEST_RATE:,.0f}/s")
     return rate

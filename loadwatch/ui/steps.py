@@ -160,9 +160,11 @@ COMPARED = (
 def compare(one: Step, other: Step, width: int) -> list[Row]:
     """Two steps side by side: what each came to, and how far the second is from the first.
 
-    Only at the same target is a difference better or worse.
+    Only at the same target is a difference better or worse, and only where both steps are long
+    enough to tell.
     """
     is_fair = one.target is None or other.target is None or _alike(one.target, other.target)
+    is_long = one.steady is not None and other.steady is not None
     names = [
         f"step {step.summary.step} {plain(step.summary.mark)}".strip() for step in (one, other)
     ]
@@ -170,12 +172,14 @@ def compare(one: Step, other: Step, width: int) -> list[Row]:
     rows = [title]
     for compared in COMPARED:
         told = [compared.tell(step) for step in (one, other)]
-        better = compared.better if is_fair else "neither"
+        better = compared.better if is_fair and is_long else "neither"
         change = _change(compared.value(one), compared.value(other), better, told)
         cells = ((fit(text, 18, True) + "  ", "") for text in told)
         rows.append([(fit(compared.name, 16), "quiet"), *cells, change])
     if not is_fair:
         rows.append([("at different targets nothing is better or worse", "quiet")])
+    elif not is_long:
+        rows.append([("too short to tell what is better or worse", "quiet")])
     return [crop(row, width) for row in rows]
 
 

@@ -1,7 +1,6 @@
 """What the roles look like: in the dark, in the light, and without colours.
 
-A theme says what `$role-…` means in `loadwatch.tcss`; Textual's own themes get the colours of the
-dark or the light one.
+A theme says what `$role-…` means in `loadwatch.tcss`.
 """
 
 from __future__ import annotations

@@ -45,11 +45,11 @@ FIELDS: tuple[Field[Life], ...] = (
     Field("PID", 7, lambda one: [(str(one.process.pid), "quiet")], lambda one: one.process.pid),
     Field("USER", 9, lambda one: [(plain(one.process.user), "")], lambda one: one.process.user,
           right=False),
-    Field("RSS", 8, lambda one: [(format_value(one.process.rss, Unit.BYTES), "")],
+    Field("RSS", 9, lambda one: [(format_value(one.process.rss, Unit.BYTES), "")],
           lambda one: one.process.rss),
     Field("TREND", 6, lambda one: [(sparkline(one.track, 6), "first")], lambda one: one.growth),
-    Field("GROWTH", 9, _growth, lambda one: one.growth),
-    Field("CPU", 5, lambda one: [(format_value(one.process.cpu, Unit.PERCENT), "")],
+    Field("GROWTH", 10, _growth, lambda one: one.growth),
+    Field("CPU", 6, lambda one: [(format_value(one.process.cpu, Unit.PERCENT), "")],
           lambda one: one.process.cpu),
     Field("COMMAND", table.REST, _command, lambda one: one.process.command, right=False),
 )  # fmt: skip
@@ -62,6 +62,11 @@ class _Pool:
 
     name: str
     members: tuple[Life, ...]
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """No process has this one."""
+        return 0, self.name
 
     def line(self, width: int, role: str) -> Row:
         """Name, size, RSS and CPU of them all."""
@@ -94,15 +99,18 @@ class ProcessesPane(HostPane):
         super().__init__(place)
         self.pattern = ""
         self._by, self._reverse, self._is_grouped = RSS, False, False
-        self._cursor = self._top = self._height = 0
+        self._row = self._top = self._height = 0
         self._shown: list[Life | _Pool] = []
+        self._chosen: tuple[int, str] | None = None
         self._followed: tuple[int, str] | None = None
 
     # -- keys and mouse ----------------------------------------------------------------------
 
     def action_move(self, rows: int) -> None:
         """Choose a process further down, or up."""
-        self._cursor = min(max(self._cursor + rows, 0), max(len(self._shown) - 1, 0))
+        if self._shown:
+            self._row = min(max(self._row + rows, 0), len(self._shown) - 1)
+            self._chosen = self._shown[self._row].key
         self._followed = None
         self.redraw()
 
@@ -122,16 +130,16 @@ class ProcessesPane(HostPane):
 
     def action_follow(self) -> None:
         """Keep the chosen process in sight, wherever it is sorted to."""
-        chosen = self._shown[self._cursor] if self._shown else None
-        is_new = self._followed is None and isinstance(chosen, Life)
-        self._followed = _key(chosen) if is_new and isinstance(chosen, Life) else None
+        chosen = self._shown[self._row] if self._shown and self._followed is None else None
+        self._followed = chosen.key if isinstance(chosen, Life) else None
         self.redraw()
 
     @work
     async def action_filter(self) -> None:
         """Show those only whose command, user or PID holds what is typed, while it is typed."""
         before = self.pattern
-        prompt = Prompt("Processes with", anything, before, heard=self.filter, is_low=True)
+        hint = "Enter keeps the filter (an empty one shows all), Esc leaves it as it was"
+        prompt = Prompt("Processes with", anything, hint, before, heard=self.filter, is_low=True)
         if await self.app.push_screen_wait(prompt) is None:
             self.filter(before)
 
@@ -142,7 +150,7 @@ class ProcessesPane(HostPane):
 
     def filter(self, pattern: str) -> None:
         """Show only what holds `pattern`."""
-        self.pattern, self._cursor = pattern, 0
+        self.pattern, self._chosen, self._row = pattern, None, 0
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
@@ -154,7 +162,7 @@ class ProcessesPane(HostPane):
         if row == 0:
             self.sort_by(table.field_at(FIELDS, offset.x))
         else:
-            self.action_move(self._top + row - 1 - self._cursor)
+            self.action_move(self._top + row - 1 - self._row)
 
     def on_mouse_scroll_down(self) -> None:
         """The wheel moves the choice."""
@@ -175,7 +183,7 @@ class ProcessesPane(HostPane):
             ]
             for name, role in _groups(view)
         ]
-        followed = next((one for one in view.processes if _key(one) == self._followed), None)
+        followed = next((one for one in view.processes if one.key == self._followed), None)
         if followed is not None:
             size = format_value(followed.process.rss, Unit.BYTES)
             items.insert(0, named(f"◆ {followed.process.pid}", size, "mark"))
@@ -200,12 +208,13 @@ class ProcessesPane(HostPane):
         return rows + found
 
     def _table(self, view: View, width: int, height: int) -> list[Row]:
-        keys = [_key(one) if isinstance(one, Life) else None for one in self._shown]
-        if self._followed is not None and self._followed in keys:
-            self._cursor = keys.index(self._followed)
+        keys = [one.key for one in self._shown]
+        chosen = self._followed or self._chosen
+        self._row = keys.index(chosen) if chosen in keys else min(self._row, max(len(keys) - 1, 0))
+        if self._chosen is not None and keys:
+            self._chosen = keys[self._row]  # where it has gone, the one in its place
         room = max(height - 1, 1)
-        self._cursor = min(self._cursor, max(len(self._shown) - 1, 0))
-        self._top = min(max(self._top, self._cursor - room + 1), self._cursor)
+        self._top = min(max(self._top, self._row - room + 1), self._row)
         self._top = max(0, min(self._top, len(self._shown) - room))
         roles = dict(_groups(view))
         rows = [table.head(FIELDS, self._by, self._reverse, width)]
@@ -213,7 +222,7 @@ class ProcessesPane(HostPane):
             if isinstance(one, _Pool):
                 rows.append(one.line(width, roles.get(one.name, "quiet")))
             else:
-                sign = "◆" if _key(one) == self._followed else "▸" if at == self._cursor else ""
+                sign = "◆" if one.key == self._followed else "▸" if at == self._row else ""
                 tint = next((roles[name] for name in one.groups if name in roles), "")
                 rows.append(table.line(FIELDS, one, width, (sign, "mark"), tint))
         return rows[:height]
@@ -231,10 +240,6 @@ class ProcessesPane(HostPane):
             if members:
                 yield _Pool(name or "others", members)
                 yield from members
-
-
-def _key(life: Life) -> tuple[int, str]:
-    return life.process.pid, life.process.command
 
 
 def _text(life: Life) -> str:

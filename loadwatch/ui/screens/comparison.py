@@ -57,7 +57,7 @@ class Comparing(App[None]):
     @work(exclusive=True, group="compare")
     async def action_compare(self) -> None:
         """Ask for a session, and show what differs from it."""
-        base = await self.push_screen_wait(Prompt(QUESTION, name))
+        base = await self.push_screen_wait(Prompt(QUESTION, name, "Enter compares, Esc leaves it"))
         if base is None or self.compare is None:
             return
         try:

@@ -190,7 +190,9 @@ class Dashboard(Screen[None]):
         """Ask for the rate of the chosen scenario."""
         now = format_value(self._controls.status.rates[self._chosen], Unit.PER_SECOND)
         question = f"Rate of {self._chosen} in requests per second (now {now})"
-        answer = await self.app.push_screen_wait(Prompt(question, rates.parse))
+        answer = await self.app.push_screen_wait(
+            Prompt(question, rates.parse, "Enter asks for it, Esc leaves it as it is")
+        )
         if answer is not None:
             self._ask(rates.parse(answer))
 
@@ -243,7 +245,9 @@ class Dashboard(Screen[None]):
     async def action_mark(self) -> None:
         """Ask for a note on what follows."""
         text = await self.app.push_screen_wait(
-            Prompt("What follows? (a note on the timeline)", note)
+            Prompt(
+                "What follows? (a note on the timeline)", note, "Enter notes it, Esc notes nothing"
+            )
         )
         if text is not None:
             self._controls.mark(note(text))

@@ -15,8 +15,6 @@ from textual.widgets import Input, Static
 Check = Callable[[str], object]
 """Takes the answer; raises ValueError with what is expected instead."""
 
-HINT = "Enter to set, Esc to leave as it is"
-
 
 def note(text: str) -> str:
     """`text` as a note on the timeline; ValueError where it is none."""
@@ -33,19 +31,20 @@ def anything(text: str) -> str:
 class Prompt(ModalScreen[str | None]):
     """Asks; dismissed with the answer, or with None on Esc.
 
-    `value` stands there at first, and `heard` is told what is typed. A `low` prompt leaves the view
-    of what is above it.
+    `hint` says what the keys do, `value` stands there at first, and `heard` is told what is typed.
+    A `low` prompt leaves the view of what is above it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(
-        self, question: str, check: Check, value: str = "",
+        self, question: str, check: Check, hint: str, value: str = "",
         heard: Callable[[str], object] = anything, is_low: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(classes="dialog -low" if is_low else "dialog")
         self._question = question
         self._check = check
+        self._hint = hint
         self._value = value
         self._heard = heard
 
@@ -54,7 +53,7 @@ class Prompt(ModalScreen[str | None]):
         with Vertical(classes="box"):
             yield Static(self._question, markup=False, classes="question")
             yield Input(self._value, select_on_focus=False)
-            yield Static(HINT, markup=False, classes="hint")
+            yield Static(self._hint, markup=False, classes="hint")
 
     @on(Input.Changed)
     def say(self, event: Input.Changed | Input.Submitted) -> str:
@@ -65,7 +64,7 @@ class Prompt(ModalScreen[str | None]):
             self._check(event.value)
         except ValueError as error:
             problem = str(error)
-        hint.update(problem or HINT)
+        hint.update(problem or self._hint)
         hint.set_class(bool(problem), "-wrong")
         if not problem:
             self._heard(event.value)

@@ -61,7 +61,7 @@ def _line(position: Position, width: int) -> Row:
 
 def seconds_of(text: str) -> int:
     """A time of the run as typed: `90`, `1:30`, `1:02:03`; ValueError with what is expected."""
-    if not re.fullmatch(r"\d+(:\d{1,2}){0,2}", text.strip()):
+    if not re.fullmatch(r"\d+(:[0-5]?\d){0,2}", text.strip()):
         raise ValueError("a time since the start, such as 90 or 1:30")
     found = 0
     for part in text.strip().split(":"):
@@ -128,7 +128,9 @@ class Replay(Dashboard):
     async def action_type_time(self) -> None:
         """Ask where to go."""
         question = f"Which time? (of {clock(self._playback.position.end)})"
-        answer = await self.app.push_screen_wait(Prompt(question, seconds_of))
+        answer = await self.app.push_screen_wait(
+            Prompt(question, seconds_of, "Enter goes there, Esc stays")
+        )
         if answer is not None:
             await self._playback.seek(seconds_of(answer))
             self.tell()
