@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from csv import DictReader
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,11 +26,14 @@ from loadwatch.core.plan import NAME
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Tick
 from loadwatch.core.ticker import Ticker
+from loadwatch.demo.launch import Site
 from loadwatch.load.fleet import share_out
 from loadwatch.load.httpx_engine import HttpxEngine
 from loadwatch.load.servertiming import ENTRIES, LONGEST, NAMES, SAMPLE, Sample, durations
 from loadwatch.load.stream import Stream
 from loadwatch.load.wire import Wire
+from loadwatch.session import Excerpt, open_session
+from loadwatch.session.exporters import csv, hlog
 from loadwatch.watching import catalogue
 from tests.servers import Behaviour, answering, serving
 
@@ -63,7 +72,7 @@ HEADERS = ("Server-Timing", "X-Query-Count")
         (b"\xc3\xa4;dur=1", [None]),
         (b"[red];dur=1, \x1b[31m;dur=1, ${env:A};dur=1", [None] * 3),
         (b"a" * 41 + b";dur=1", [None]),
-        (b"a" * LONGEST + b";dur=1", [None]),
+        (b"a;x=" + b"b" * LONGEST + b";dur=1", [None]),
         (b",".join([b"a;dur=1"] * (ENTRIES + 2)), [("a", 0.001)] * ENTRIES + [None] * 2),
     ],
 )
@@ -334,3 +343,51 @@ def test_every_key_is_declared() -> None:
     assert len(told) == 6
     suffixes = {catalogue().of(key).unit.suffix for key in told}
     assert suffixes == {"ms", "per_s", ""}
+
+
+def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None:
+    session = tmp_path / "s.loadwatch"
+    with Site(["--backends", "1"]) as site:
+        plan = tmp_path / "plan.toml"
+        plan.write_text(
+            f'[target]\nurl = "{site.url}"\nserver_timing = ["Server-Timing", "X-Query-Count"]\n'
+            '[load]\narrival = "uniform"\nworkers = 1\n'
+            f'[[scenario]]\nname = "home"\nrate = {SAMPLE + 50}\n'
+            '[[scenario]]\nname = "wall"\npath = "/wall/42/"\nrate = 10\n'
+            'headers = { Cookie = "${env:WALL}" }\n'
+            '[thresholds]\n"scenario.wall.header.x-query-count.mean" = "== 80"\n'
+            '"scenario.*.server.db.mean" = { rule = "< 10s", window = "2s" }\n',
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "loadwatch", "run", str(plan), "--duration", "3s", "--json",
+             "--session", str(session)],
+            env={**os.environ, "WALL": site.cookie}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
+    result = json.loads(done.stdout)
+    assert all(outcome["passed"] for outcome in result["thresholds"]), result["thresholds"]
+    assert len(result["thresholds"]) == 3
+    home, wall = (result["scenarios"][name]["server"] for name in ("home", "wall"))
+    assert SAMPLE < home["sampled"] < result["scenarios"]["home"]["completed"]
+    assert wall["sampled"] == result["scenarios"]["wall"]["completed"]
+    assert wall["unreadable"] == 0
+    assert set(wall["times_ms"]) == {"queue", "app", "db", "render"}
+    assert wall["times_ms"]["app"]["mean"] > wall["times_ms"]["db"]["mean"] > 0
+    assert wall["times_ms"]["db"]["p95"] is None  # of 30 answers
+    assert home["times_ms"]["db"]["p95"] > 0
+    assert wall["numbers"] == {"x-query-count": {"mean": 80, "p95": None}}
+    with open_session(session) as recorded:
+        csv.export(Excerpt(recorded), tmp_path)
+        files = hlog.export(Excerpt(recorded), tmp_path)
+    assert "wall.server.db.hlog" in {path.name for path in files}
+    with (tmp_path / "timeline.csv").open() as file:
+        rows = list(DictReader(file))
+    assert max(float(row["scenario.home.server.sampled_per_s"]) for row in rows) == SAMPLE
+    assert all(row["scenario.wall.header.x-query-count.mean"] in ("80", "") for row in rows)
+    assert any(float(row["scenario.wall.server.db.p95_ms"] or 0) > 0 for row in rows)
+    with (tmp_path / "steps.csv").open() as file:
+        (step,) = DictReader(file)
+    known = step["scenario.home.server.db.p95_ms"]
+    assert float(known) == pytest.approx(home["times_ms"]["db"]["p95"])
+    assert "scenario.home.server.db.at_least" not in step

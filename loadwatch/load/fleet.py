@@ -180,6 +180,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             proxy=load.proxy,
             data=data,
             server_timing=list(plan.target.server_timing),
+            compression=load.compression,
         )
         for worker in range(workers)
     ]

@@ -53,6 +53,7 @@ class Job(msgspec.Struct, tag=True):
     proxy: str | None = None
     data: list[Table] = []
     server_timing: list[str] = []
+    compression: bool = True
 
 
 class Begin(msgspec.Struct, tag=True):

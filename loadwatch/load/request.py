@@ -11,6 +11,9 @@ from loadwatch.core.errors import PlanError
 
 USER_AGENT = f"loadwatch/{version('loadwatch')}"
 
+CODINGS = {"http": "gzip, deflate", "https": "gzip, deflate, br, zstd"}
+"""What browsers accept: Chrome and Firefox ask for Brotli and Zstandard over TLS only."""
+
 
 def build(
     url: str,
@@ -19,9 +22,12 @@ def build(
     keep_alive: bool,
     method: str = "GET",
     body: bytes | None = None,
+    *,
+    compression: bool = True,
 ) -> httpx.Request:
     """The request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
 
+    With `compression` it accepts what browsers do, else only what is not coded.
     PlanError where httpx refuses the URL or a header.
     """
     own = {"User-Agent": USER_AGENT}
@@ -30,6 +36,8 @@ def build(
     try:
         with httpx.Client(headers=own) as client:
             joined = httpx.URL(url).join(path)
+            accepted = CODINGS.get(joined.scheme) if compression else None
+            client.headers["Accept-Encoding"] = accepted or "identity"
             return client.build_request(method, joined, headers=dict(headers), content=body)
     except UnicodeError:
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None

@@ -81,6 +81,7 @@ def prepare(job: Job, scenario: ScenarioJob) -> Template:
         job.keep_alive,
         scenario.method,
         None if body is None else marks.put(_text(body), in_body).encode(errors="surrogateescape"),
+        compression=job.compression,
     )
     head, end, content = render(request).partition(_HEAD_END)
     body_format, body_holes = marks.cut(content)
