@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import httpx
 
@@ -19,10 +20,12 @@ def build(
     keep_alive: bool,
     method: str = "GET",
     body: bytes | None = None,
+    **content: Any,
 ) -> httpx.Request:
     """The request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
 
-    PlanError where httpx refuses the URL or a header.
+    Other `content` than a `body` is what httpx knows as `json`, `data` and `files`. PlanError where
+    httpx refuses any of it.
     """
     own = {"User-Agent": USER_AGENT}
     if not keep_alive:
@@ -30,7 +33,9 @@ def build(
     try:
         with httpx.Client(headers=own) as client:
             joined = httpx.URL(url).join(path)
-            return client.build_request(method, joined, headers=dict(headers), content=body)
+            return client.build_request(
+                method, joined, headers=dict(headers), content=body, **content
+            )
     except UnicodeError:
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:
