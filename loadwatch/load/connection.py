@@ -135,7 +135,7 @@ class Connection(Plain):
             if stream.lessons and self.head is data:
                 stream.learn(data, self.status, self.keep, len(data) if self.plain else 0)
             self.done = False
-            stream.told(self.status, self.head)
+            stream.told(self.request, self.status, self.head)
             self.head = None
             self.wire.answered(self, stream, self.keep)
 

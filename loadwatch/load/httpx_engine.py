@@ -101,8 +101,12 @@ class HttpxEngine:
                 exchange.stream.received += len(part)
         finally:
             await response.aclose()
-        if exchange.stream.sample.left:
-            exchange.stream.sample.take(response.headers.raw)
+        stream = exchange.stream
+        if stream.sample.left:
+            stream.sample.take(response.headers.raw)
+        if stream.validators is not None:
+            lines = b"".join(b"\r\n%b: %b" % field for field in response.headers.raw)
+            stream.validators.heard(exchange.request, response.status_code, lines + b"\r\n\r\n")
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             exchange.stream.retry_after = retry_after(*asked)

@@ -10,6 +10,7 @@ from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
+from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 
 _SHIFT = SUB_BUCKET_BITS - 1
@@ -35,7 +36,8 @@ class Stream:
     the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
     is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
     less what has waited for it and is sent. As long as the `sample` of a second takes more, no
-    response passes unread for being the `known` one.
+    response passes unread for being the `known` one; with `validators`, which must hear them all,
+    none ever does.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class Stream:
         "sample",
         "service",
         "unsent",
+        "validators",
     )
 
     LESSONS = 8
@@ -73,13 +76,17 @@ class Stream:
         arrivals: Arrivals | None = None,
         bodiless: bool = False,
         sample: Sample | None = None,
+        validators: Validators | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
+        if validators is not None:
+            endless = validators.conditional(endless)
+        self.validators = validators
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
         self.arrivals = arrivals
-        self.lessons = self.LESSONS
+        self.lessons = self.LESSONS if validators is None else 0
         self.known = b""
         self._repeat: Repeat | None = None
         self._wire_size = 0
@@ -164,8 +171,10 @@ class Stream:
         count(self.response, response)
         count(self.service, service)
 
-    def told(self, status: int, head: bytes) -> None:
-        """A response that had to be read: its status, and what else it says."""
+    def told(self, request: bytes, status: int, head: bytes) -> None:
+        """A response to `request` that had to be read: its status, and what else it says."""
+        if self.validators is not None:
+            self.validators.heard(request, status, head)
         if self.sample.left:
             self.sample.read(head)
         if status in STATUSES:

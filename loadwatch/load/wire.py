@@ -130,7 +130,8 @@ class Wire:
             if connection.delimited_by_close():
                 stream = connection.stream
                 assert stream is not None
-                stream.told(connection.parser.get_status_code(), connection.head)
+                status = connection.parser.get_status_code()
+                stream.told(connection.request, status, connection.head)
                 self.answered(connection, stream, keep=False)
             else:
                 self.failed(connection, "reset")
