@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
-from loadwatch.core.action import Done, awaited, setting, shell_line
+from loadwatch.core.action import Done, awaited, named, setting, shell_line
 from loadwatch.core.errors import HostError, PlanError
 from loadwatch.core.plan import Action, Plan, Value
 from loadwatch.core.tick import EventKind
@@ -45,9 +45,10 @@ class Acting:
         PlanError for what the plan does not name; HostError where the host cannot be reached, the
         command does not come to its end, or the target does not come back.
         """
-        host, action = self._named(name)
+        host, action = named(self._plan, name)
         if value not in action.values:
-            raise PlanError(f"{name} has no value {value!r}; it has: {_listed(action.values)}")
+            known = ", ".join(map(str, action.values))
+            raise PlanError(f"{name} has no value {value!r}; it has: {known}")
         what = setting(action, value)
         self._tell("action", f"{what} …", host)
         try:
@@ -60,13 +61,6 @@ class Acting:
             self._tell("action", f"{what}: {failure}", host)
             raise
         return done
-
-    def _named(self, name: str) -> tuple[str, Action]:
-        known = {action.name: (host.name, action)
-                 for host in self._plan.hosts for action in host.actions}  # fmt: skip
-        if name not in known:
-            raise PlanError(f"the plan has no action {name!r}; it has: {_listed(known)}")
-        return known[name]
 
     async def _back(self, action: Action) -> None:
         """Wait until the target answers as the action says."""
@@ -85,7 +79,3 @@ def _status(plan: Plan, path: str) -> int | str:
     from loadwatch.load.dry import status_of
 
     return status_of(plan, path)
-
-
-def _listed(names: Iterable[Value]) -> str:
-    return ", ".join(map(str, names)) or "none"

@@ -29,6 +29,7 @@ from loadwatch.verbs import (
     report,
     run,
     sessions,
+    sweep,
     users,
     verdicts,
     watch,
@@ -36,7 +37,7 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, limit, ledger, check, plan, import_, sessions, replay, export, compare,
+    demo, watch, run, limit, sweep, ledger, check, plan, import_, sessions, replay, export, compare,
     report, users, metrics, verdicts, completion,
 )  # fmt: skip
 """In the order of `--help`."""

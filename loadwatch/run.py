@@ -95,6 +95,7 @@ class Run:
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._missed: dict[int, int] = {}
+        self._over = asyncio.Event()
         self.thresholds = parse(plan, self.catalogue)
         self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
         self.bus.subscribe(self._watcher.add)
@@ -326,6 +327,14 @@ class Run:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
         self._searching.begin(goal or self.goal(), self._turning.rates)
+        self._over.clear()
+
+    async def searched(self) -> None:
+        """Return when the search is over, or the run."""
+        if self._ticking is not None:
+            over = asyncio.create_task(self._over.wait())
+            await asyncio.wait({over, self._ticking}, return_when=asyncio.FIRST_COMPLETED)
+            over.cancel()
 
     def goal(self, pace: Pace = CAREFUL) -> Goal:
         """What the plan asks a search for."""
@@ -341,6 +350,7 @@ class Run:
             raise PlanError(OVER)
 
     def _searched(self) -> None:
+        self._over.set()
         if not self._endless:
             self.finish()
 

@@ -90,10 +90,16 @@ class Watching:
             left -= 0.0 if self._answers.is_asking else LOOK
 
     async def perform(self, host: str, line: str, timeout: float) -> Done:
-        """Run `line` on a host, over the connection that watches it; HostError as the monitor's."""
-        place = [one.name for one in self._hosts].index(host)
+        """Run `line` on a host, over the connection that watches it; HostError as the monitor's.
+
+        One that is lost gets a while to come back.
+        """
+        place, left = [one.name for one in self._hosts].index(host), STARTUP
         if not self._monitors:
             raise HostError(f"host {host}: not connected")
+        while self._states[host].state == "lost" and left > 0:
+            await asyncio.sleep(LOOK)
+            left -= LOOK
         return await asyncio.to_thread(self._monitors[place].perform, line, timeout)
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.peers import nginx
 from loadwatch.load import revalidation
+from loadwatch.load.answer import Checked
 from loadwatch.load.httpx_engine import HttpxEngine
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.stream import Stream
@@ -141,6 +142,23 @@ async def test_by_the_wire_engine() -> None:
         wire.close()
     assert bucket.status == {200: 2 + 4, 304: 6}
     assert bucket.good == 12
+
+
+async def test_what_is_expected_of_a_page_is_not_of_the_304_that_stands_for_it() -> None:
+    requests = [Checked(user, b"ok") for user in (ADA, ADA.replace(b"ada", b"cleo"))]
+    async with serving(site) as port:
+        wire = Wire("127.0.0.1", port, None, 5, 10)
+        stream = Stream(
+            "wall", itertools.cycle(requests), statuses=[200], checked=True, validators=Validators()
+        )
+        for _ in range(6):
+            wire.fire(stream, time.monotonic(), time.monotonic())
+            while wire.open:
+                await asyncio.sleep(0)
+        bucket = stream.take()
+        wire.close()
+    assert bucket.status == {200: 2, 304: 4}
+    assert (bucket.good, bucket.errors) == (6, {})
 
 
 async def test_by_httpx() -> None:

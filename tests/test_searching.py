@@ -167,8 +167,8 @@ async def test_the_command_against_a_server_that_fails_at_once(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--rate", "10"], "--rate does not go with limit"),
-        (["--duration", "10s"], "--duration does not go with limit"),
+        (["--rate", "10"], "--rate does not go with a search"),
+        (["--duration", "10s"], "--duration does not go with a search"),
         (["--scenario", "wall"], "no scenario 'wall'; there are: home"),
         (["--start", "0"], "argument --start: expected requests per second, got '0'"),
         (["--errors", "1"], "argument --errors: expected a share such as `1%`, got '1'"),

@@ -13,7 +13,9 @@ from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
 from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario
+from loadwatch.core.texts import texts
 
+LONGEST_TIMEOUT = 3600
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -43,7 +45,7 @@ def check(plan: Plan, source: str) -> Plan:
         raise wrong("target.url", "put credentials into a header, not into the URL")
     if not 0 <= plan.load.seed < 2**63:
         raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
-    if plan.target.timeout > 3600:
+    if plan.target.timeout > LONGEST_TIMEOUT:
         raise wrong("target.timeout", "at most 1h")
     _check_engine(plan.load, wrong)
     if not plan.scenarios:
@@ -96,6 +98,9 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
+    _check_body(scenario, wrong)
+    if scenario.timeout is not None and scenario.timeout > LONGEST_TIMEOUT:
+        raise wrong(f"{where}.timeout", "at most 1h")
     for name, value in scenario.headers.items():
         if not HEADER_NAME.fullmatch(name):
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
@@ -103,14 +108,27 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
 
 
+def _check_body(scenario: Scenario, wrong: Callable[[str, str], PlanError]) -> None:
+    where = f"scenario.{scenario.name}"
+    bodies = [
+        name for name in ("body", "json", "form", "multipart")
+        if getattr(scenario, name) is not None
+    ]  # fmt: skip
+    if len(bodies) > 1:
+        raise wrong(where, f"a request has one body: {' or '.join(bodies)}")
+    if bodies and bodies != ["body"] and scenario.method in ("GET", "HEAD"):
+        raise wrong(f"{where}.method", f'{scenario.method} carries no {bodies[0]}: "POST"?')
+    if scenario.method == "HEAD" and scenario.expect.contains is not None:
+        raise wrong(f"{where}.expect.contains", "the answer to HEAD has no body")
+
+
 def _check_expressions(
     scenario: Scenario, data: Mapping[str, Data], wrong: Callable[[str, str], PlanError]
 ) -> None:
     """Columns are looked for when the file is read; here only whether there is such a table."""
     where = f"scenario.{scenario.name}"
-    texts = {f"{where}.headers.{name}": value for name, value in scenario.headers.items()}
-    texts |= {f"{where}.path": scenario.path, f"{where}.body": scenario.body or ""}
-    for key, text in texts.items():
+    for field, text in texts(scenario):
+        key = f"{where}.{field}"
         try:
             columns = [part for part in parse(text) if isinstance(part, Column)]
         except ValueError as error:

@@ -6,7 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from loadwatch.core.plan import Action, Value
+from loadwatch.core.errors import PlanError
+from loadwatch.core.plan import Action, Plan, Value
 
 PLACE = "{value}"
 """Where the value goes in a command."""
@@ -26,6 +27,14 @@ class Done:
 
     def __str__(self) -> str:
         return ": ".join([f"exit code {self.code}", *self.output[-1:]])
+
+
+def named(plan: Plan, name: str) -> tuple[str, Action]:
+    """The action `name` of a plan, and the host that it is done on; PlanError where none is."""
+    known = {one.name: (host.name, one) for host in plan.hosts for one in host.actions}
+    if name not in known:
+        raise PlanError(f"the plan has no action {name!r}; it has: {', '.join(known) or 'none'}")
+    return known[name]
 
 
 def setting(action: Action, value: Value) -> str:

@@ -7,7 +7,7 @@ has a default. Durations are seconds.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -40,6 +40,10 @@ class ByteRate(float):
     """Bytes per second; in TOML a string with its unit (`1MiB/s`)."""
 
 
+class Size(int):
+    """A number of bytes; in TOML as such, or a string with its unit (`1MiB`)."""
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
@@ -68,19 +72,59 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["in order", "random", "one per visit"] = "in order"
 
 
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A named stream of requests with its own arrival rate (requests per second).
+FieldValue = str | int | float | bool
+"""What a field of a query or a form holds; numbers and truth values are written as in JSON."""
 
-    `body` is sent as it stands (UTF-8); `@file` sends a file's bytes. Path, headers and body may
-    hold expressions (`core.expression`).
+Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
+
+
+class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of `multipart` that is a file, relative to the plan's own directory.
+
+    Its `type` is guessed from its name unless given.
     """
+
+    file: str
+    type: str | None = None
+
+
+class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an answer must be; another one is an error of kind `content`.
+
+    Its `status` is one of these, its body `contains` a text (as it stands, UTF-8; it may hold
+    expressions) and has at most `max_bytes` on the wire.
+    """
+
+    status: Status | tuple[Status, ...] | None = None
+    contains: str | None = None
+    max_bytes: Size | None = None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked for beside the path, and what is expected in return.
+
+    `query` goes behind the path's own. Of `body`, `json`, `form` and `multipart` there may be one:
+    `body` is sent as it stands (UTF-8), `@file` sends a file's bytes. All of these and the path may
+    hold expressions (`core.expression`). `timeout` is the target's unless given.
+    """
+
+    headers: dict[str, str] = {}
+    method: Method = "GET"
+    query: dict[str, FieldValue | list[FieldValue]] = {}
+    body: str | None = None
+    json: Any = None
+    form: dict[str, FieldValue | list[FieldValue]] | None = None
+    multipart: dict[str, FieldValue | list[FieldValue] | Upload] | None = None
+    timeout: Seconds | None = None
+    expect: Expect = Expect()
+
+
+class Scenario(Request, frozen=True, forbid_unknown_fields=True):
+    """A named stream of requests with its own arrival rate (requests per second)."""
 
     name: Name
     path: str = "/"
     rate: Rate = 10.0
-    headers: dict[str, str] = {}
-    method: Method = "GET"
-    body: str | None = None
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -163,7 +163,7 @@ class Summary:
         merged = Histogram()
         for (name, own), histogram in self._histograms.items():
             if own == kind and scenario in (None, name):
-                merged.merge(histogram.counts, histogram.censored)
+                merged.join(histogram)
         return merged
 
     def value(self, metric: Metric) -> float | None:

@@ -93,7 +93,7 @@ def plan_for(site: Site) -> Plan:
         target=Target(site.url, server_timing=("Server-Timing", QUERIES)),
         scenarios=(
             Scenario("home", "/", 10.0),
-            Scenario("wall", "/wall/42/", 2.0, {"Cookie": site.cookie}),
+            Scenario("wall", "/wall/42/", 2.0, headers={"Cookie": site.cookie}),
         ),
         hosts=(Host("local", "local", groups=(Group("backends", command=f"^{WORKER}$"),)),),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import httpx
 
@@ -24,11 +25,13 @@ def build(
     body: bytes | None = None,
     *,
     compression: bool = True,
+    **content: Any,
 ) -> httpx.Request:
     """The request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
 
-    With `compression` it accepts what browsers do, else only what is not coded.
-    PlanError where httpx refuses the URL or a header.
+    With `compression` it accepts what browsers do, else only what is not coded. Other `content`
+    than a `body` is what httpx knows as `json`, `data` and `files`. PlanError where httpx refuses
+    any of it.
     """
     own = {"User-Agent": USER_AGENT}
     if not keep_alive:
@@ -38,7 +41,9 @@ def build(
             joined = httpx.URL(url).join(path)
             accepted = CODINGS.get(joined.scheme) if compression else None
             client.headers["Accept-Encoding"] = accepted or "identity"
-            return client.build_request(method, joined, headers=dict(headers), content=body)
+            return client.build_request(
+                method, joined, headers=dict(headers), content=body, **content
+            )
     except UnicodeError:
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from loadwatch.load.answer import Checked
+
 MOST = 50_000
 """Pages of users whose tags are kept, those of the last answers."""
 
@@ -42,7 +44,7 @@ class Validators:
         plain = _OURS.sub(b"", request, 1)
         if _ASKS.search(plain):
             return  # the scenario says itself what it has
-        head = head[: head.find(_HEAD_END) + 2]
+        head = head.partition(_HEAD_END)[0] + b"\r\n"
         tag = None if _NO_STORE.search(head) else _TAG.search(head)
         self._tags.pop(plain, None)
         if tag is not None:
@@ -53,4 +55,7 @@ class Validators:
 
 def _with_tag(request: bytes, tag: bytes) -> bytes:
     head, end, body = request.partition(_HEAD_END)
-    return b"%b\r\nIf-None-Match: %b%b%b" % (head, tag, end, body)
+    asking = b"%b\r\nIf-None-Match: %b%b%b" % (head, tag, end, body)
+    if isinstance(request, Checked):
+        return Checked(asking, request.contains, request.max_bytes)
+    return asking

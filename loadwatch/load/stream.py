@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from itertools import repeat
+from typing import Protocol
 
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
@@ -12,6 +14,8 @@ from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
+
+NOT_MODIFIED = 304
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -29,6 +33,12 @@ def count(histogram: dict[int, int], seconds: float) -> None:
     histogram[value] = histogram.get(value, 0) + 1
 
 
+class Open(Protocol):
+    """An open request."""
+
+    due: float
+
+
 class Stream:
     """A scenario's state: `next_request` gives its requests, all the same or each its own.
 
@@ -37,16 +47,20 @@ class Stream:
     is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
     less what has waited for it and is sent. As long as the `sample` of a second takes more, no
     response passes unread for being the `known` one; with `validators`, which must hear them all,
-    none ever does.
+    none ever does. `open` holds its open requests, the engine's own; of those due before `swept`
+    none is forgotten when it is past its `timeout` (s; None is the engine's). Answers are looked at
+    where requests are `checked` (`load.answer.Checked`).
     """
 
     __slots__ = (
         "_bucket",
         "_repeat",
+        "_statuses",
         "_wire_size",
         "alike",
         "arrivals",
         "bodiless",
+        "checked",
         "connected",
         "dropped",
         "keep",
@@ -56,12 +70,15 @@ class Stream:
         "name",
         "next_request",
         "offered",
+        "open",
         "prompt",
         "received",
         "response",
         "retry_after",
         "sample",
         "service",
+        "swept",
+        "timeout",
         "unsent",
         "validators",
     )
@@ -75,18 +92,27 @@ class Stream:
         requests: bytes | Iterator[bytes],
         arrivals: Arrivals | None = None,
         bodiless: bool = False,
+        timeout: float | None = None,
+        statuses: Collection[int] = (),
+        checked: bool = False,
         sample: Sample | None = None,
         validators: Validators | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
+        self._statuses = frozenset(statuses)
         if validators is not None:
             endless = validators.conditional(endless)
+            self._statuses |= {NOT_MODIFIED} if 200 in statuses else set()
         self.validators = validators
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
         self.arrivals = arrivals
-        self.lessons = self.LESSONS if validators is None else 0
+        self.timeout = timeout
+        self.checked = checked
+        self.open: dict[Open, None] = {}
+        self.swept = math.inf
+        self.lessons = 0 if checked or validators is not None else self.LESSONS
         self.known = b""
         self._repeat: Repeat | None = None
         self._wire_size = 0
@@ -133,6 +159,11 @@ class Stream:
         return bucket
 
     @property
+    def oldest(self) -> float:
+        """The due instant of the oldest open request; infinite where none is open."""
+        return min((one.due for one in self.open), default=math.inf)
+
+    @property
     def busy(self) -> bool:
         """Whether anything has happened since the last `take`."""
         bucket = self.bucket
@@ -165,13 +196,13 @@ class Stream:
             self.known = data
         return True
 
-    def answered(self, status: int, response: float, service: float) -> None:
-        """A response came; times in seconds."""
-        self.tally(status)
+    def answered(self, status: int, response: float, service: float, met: bool = True) -> None:
+        """A response came; times in seconds. `met` says whether its body was as wanted."""
+        self.tally(status, met=met)
         count(self.response, response)
         count(self.service, service)
 
-    def told(self, request: bytes, status: int, head: bytes) -> None:
+    def told(self, request: bytes, status: int, head: bytes, met: bool = True) -> None:
         """A response to `request` that had to be read: its status, and what else it says."""
         if self.validators is not None:
             self.validators.heard(request, status, head)
@@ -179,15 +210,24 @@ class Stream:
             self.sample.read(head)
         if status in STATUSES:
             self.retry_after = of_head(head)
-        self.tally(status)
+        self.tally(status, met=met)
 
-    def tally(self, status: int, times: int = 1) -> None:
-        """So many responses had this status. Anything below 400 is goodput."""
+    def tally(self, status: int, times: int = 1, met: bool = True) -> None:
+        """So many responses had this status.
+
+        Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
+        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway. A
+        304 says that the body is the one that was looked at before.
+        """
+        met = met or status == NOT_MODIFIED
         bucket = self._bucket
         bucket.completed += times
-        if status < 400:
-            bucket.good += times
         bucket.status[status] = bucket.status.get(status, 0) + times
+        expected = status in self._statuses if self._statuses else status < 400
+        if expected and met:
+            bucket.good += times
+        elif status < 500 and (self._statuses or not met):
+            bucket.errors["content"] = bucket.errors.get("content", 0) + times
 
     def _settle(self) -> None:
         """Tally what was only noted as being like the response learnt."""

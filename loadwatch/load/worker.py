@@ -132,8 +132,8 @@ class Worker:
 
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
         bucket = stream.take()
-        bucket.in_flight = self._engine.open_of(stream)
-        bucket.oldest = max(0.0, now - min(now, self._engine.oldest(stream)))
+        bucket.in_flight = len(stream.open)
+        bucket.oldest = max(0.0, now - min(now, stream.oldest))
         return bucket
 
 
@@ -147,7 +147,12 @@ class Task:
         self.job = job
         self.streams = [
             Stream(
-                scenario.name, requests, bodiless=scenario.method == "HEAD",
+                scenario.name,
+                requests,
+                bodiless=scenario.method == "HEAD",
+                timeout=scenario.timeout,
+                statuses=scenario.statuses,
+                checked=scenario.is_checked,
                 sample=Sample(job.server_timing),
                 validators=Validators() if job.revalidate else None,
             )

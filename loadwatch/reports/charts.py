@@ -54,6 +54,7 @@ _LOAD = (
     Chart("Failures per second", "/s", [
         ("5xx", "load.status.5xx"), ("timeout", "load.errors.timeout"),
         ("connect", "load.errors.connect"), ("reset", "load.errors.reset"),
+        ("content", "load.errors.content"),
         ("dropped", "load.dropped"),
     ]),
     Chart("Response time", " ms", [(name, f"load.response.{name}")

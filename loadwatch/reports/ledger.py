@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from textwrap import fill
 from typing import Any
 
-from loadwatch.analysis.ledger import EVIDENCE, Cell, Change, Ledger
+from loadwatch.analysis.ledger import EVIDENCE, Cell, Change, Ledger, Row
 from loadwatch.core.metric import Metric, Unit, format_value
 from loadwatch.remote.text import clean
 from loadwatch.reports.comparison import aligned, change
@@ -165,14 +165,16 @@ def as_json(found: Ledger) -> dict[str, Any]:
     return {
         "target": found.target,
         "scenarios": list(found.scenarios),
-        "rows": [
-            {
-                "configuration": row.configuration,
-                "limits": {name: _object(cell) for name, cell in row.cells.items()},
-            }
-            for row in found.rows
-        ],
+        "rows": [row_as_json(row) for row in found.rows],
         "problems": list(found.problems),
+    }
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    """A row of a ledger: its `configuration`, and `limits` by scenario."""
+    return {
+        "configuration": row.configuration,
+        "limits": {name: _object(cell) for name, cell in row.cells.items()},
     }
 
 

@@ -68,17 +68,9 @@ def share(text: str) -> float:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
-    import msgspec
-
-    from loadwatch.core.errors import PlanError
     from loadwatch.options import alone
 
-    for name in ("rate", "duration", "requests"):
-        if getattr(arguments, name) is not None:
-            raise PlanError(
-                f"--{name} does not go with limit, which turns the rate and ends itself"
-            )
-    plan = msgspec.structs.replace(plan_of(arguments), stages=())
+    plan = plan_to_search(arguments)
     if arguments.scenario is not None:
         plan = alone(plan, arguments.scenario)
     if not arguments.yes:
@@ -91,6 +83,20 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     return exit_code(run, interrupted)
 
 
+def plan_to_search(arguments: argparse.Namespace) -> Plan:
+    """The plan without what a search decides itself; PlanError for options that say it."""
+    import msgspec
+
+    from loadwatch.core.errors import PlanError
+
+    for name in ("rate", "duration", "requests"):
+        if getattr(arguments, name) is not None:
+            raise PlanError(
+                f"--{name} does not go with a search, which turns the rate and ends itself"
+            )
+    return msgspec.structs.replace(plan_of(arguments), stages=())
+
+
 async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]:
     """The run of a search from start to end, and whether the user ended it."""
     from loadwatch.run import Run
@@ -98,11 +104,11 @@ async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]
     run = Run(plan, session_path(arguments, plan))
     if arguments.mark is not None:
         run.mark(arguments.mark)
-    run.find_limit(_goal(run, arguments))
+    run.find_limit(goal_of(run, arguments))
     return run, await headless(run, dry=False)
 
 
-def _goal(run: Run, arguments: argparse.Namespace) -> Goal:
+def goal_of(run: Run, arguments: argparse.Namespace) -> Goal:
     """What the plan asks for, with the command line's options."""
     from dataclasses import replace
 

@@ -13,7 +13,7 @@ SIGNS = {
     "resume": ("●", "good"), "start": ("●", "good"), "end": ("■", "quiet"),
     "gap": ("▲", "warning"), "host": ("◆", "fourth"), "worker": ("✗", "bad"),
     "generator": ("▲", "warning"), "error": ("✗", "bad"), "answer": ("◇", "second"),
-    "limit": ("◎", "third"),
+    "limit": ("◎", "third"), "action": ("▸", "mark"),
 }  # fmt: skip
 """What an event of each kind looks like; its kind stands beside in words."""
 
