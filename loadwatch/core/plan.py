@@ -146,7 +146,8 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `connections` makes it a closed loop of so many connections, as fast as they go, whatever the
     scenarios' rates say (their proportions hold). `requests` ends the run after so many. The engine
     `httpx` costs many times what `wire` does, and can do what that cannot: `http2`, and a `proxy`.
-    `compression` accepts what browsers do (`Accept-Encoding`), where a scenario says nothing else.
+    `compression` accepts what browsers do (`Accept-Encoding`), where a scenario says nothing else;
+    `revalidate` asks each user's pages with the `ETag` that they came with before.
     """
 
     arrival: Literal["uniform", "poisson"] = "poisson"
@@ -155,6 +156,7 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 1000
     keep_alive: bool = True
     compression: bool = True
+    revalidate: bool = False
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
     requests: Annotated[int, msgspec.Meta(ge=1)] | None = None

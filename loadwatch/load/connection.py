@@ -160,9 +160,9 @@ class Connection(Plain):
             assert self._body is not None and isinstance(request, Checked)
             answer = self._body.take(head)
             self.wire.answered(self, stream, keep)
-            stream.told(status, head, request.is_met(answer))
+            stream.told(request, status, head, request.is_met(answer))
         else:
-            stream.told(status, head)
+            stream.told(request, status, head)
             self.wire.answered(self, stream, keep)
 
     def _read_head(self, data: bytes) -> None:

@@ -175,6 +175,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             data=data,
             server_timing=list(plan.target.server_timing),
             compression=load.compression,
+            revalidate=load.revalidate,
         )
         for worker in range(workers)
     ]

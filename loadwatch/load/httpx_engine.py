@@ -99,8 +99,10 @@ class HttpxEngine:
                     body.add(part)
         finally:
             await response.aclose()
-        if exchange.stream.sample.left:
-            exchange.stream.sample.take(response.headers.raw)
+        if stream.sample.left:
+            stream.sample.take(response.headers.raw)
+        if stream.validators is not None:
+            stream.validators.heard(exchange.request, response.status_code, head_of(response))
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             stream.retry_after = retry_after(*asked)

@@ -81,6 +81,7 @@ class Job(msgspec.Struct, tag=True):
     data: list[Table] = []
     server_timing: list[str] = []
     compression: bool = True
+    revalidate: bool = False
 
 
 class Begin(msgspec.Struct, tag=True):

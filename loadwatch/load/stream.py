@@ -12,7 +12,10 @@ from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
+from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
+
+NOT_MODIFIED = 304
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -43,10 +46,10 @@ class Stream:
     the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
     is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
     less what has waited for it and is sent. As long as the `sample` of a second takes more, no
-    response passes unread for being the `known` one. `open` holds its open
-    requests, the engine's own; of those due before `swept` none is forgotten when it is past its
-    `timeout` (s; None is the engine's). Answers are looked at where requests are `checked`
-    (`load.answer.Checked`).
+    response passes unread for being the `known` one; with `validators`, which must hear them all,
+    none ever does. `open` holds its open requests, the engine's own; of those due before `swept`
+    none is forgotten when it is past its `timeout` (s; None is the engine's). Answers are looked at
+    where requests are `checked` (`load.answer.Checked`).
     """
 
     __slots__ = (
@@ -77,6 +80,7 @@ class Stream:
         "swept",
         "timeout",
         "unsent",
+        "validators",
     )
 
     LESSONS = 8
@@ -92,18 +96,23 @@ class Stream:
         statuses: Collection[int] = (),
         checked: bool = False,
         sample: Sample | None = None,
+        validators: Validators | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
+        self._statuses = frozenset(statuses)
+        if validators is not None:
+            endless = validators.conditional(endless)
+            self._statuses |= {NOT_MODIFIED} if 200 in statuses else set()
+        self.validators = validators
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
         self.arrivals = arrivals
         self.timeout = timeout
         self.checked = checked
-        self._statuses = frozenset(statuses)
         self.open: dict[Open, None] = {}
         self.swept = math.inf
-        self.lessons = 0 if checked else self.LESSONS
+        self.lessons = 0 if checked or validators is not None else self.LESSONS
         self.known = b""
         self._repeat: Repeat | None = None
         self._wire_size = 0
@@ -193,8 +202,10 @@ class Stream:
         count(self.response, response)
         count(self.service, service)
 
-    def told(self, status: int, head: bytes, met: bool = True) -> None:
-        """A response that had to be read: its status, and what else it says."""
+    def told(self, request: bytes, status: int, head: bytes, met: bool = True) -> None:
+        """A response to `request` that had to be read: its status, and what else it says."""
+        if self.validators is not None:
+            self.validators.heard(request, status, head)
         if self.sample.left:
             self.sample.read(head)
         if status in STATUSES:
@@ -205,8 +216,10 @@ class Stream:
         """So many responses had this status.
 
         Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
-        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway.
+        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway. A
+        304 says that the body is the one that was looked at before.
         """
+        met = met or status == NOT_MODIFIED
         bucket = self._bucket
         bucket.completed += times
         bucket.status[status] = bucket.status.get(status, 0) + times

@@ -22,6 +22,7 @@ from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
 from loadwatch.load.engine import engine
 from loadwatch.load.generator import ClosedLoop, OpenLoop
+from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.stream import Stream
 from loadwatch.load.template import all_requests
@@ -153,6 +154,7 @@ class Task:
                 statuses=scenario.statuses,
                 checked=scenario.is_checked,
                 sample=Sample(job.server_timing),
+                validators=Validators() if job.revalidate else None,
             )
             for scenario, requests in zip(job.scenarios, all_requests(job).values(), strict=True)
         ]  # fmt: skip
