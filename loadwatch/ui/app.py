@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from rich.traceback import Traceback
 from textual import work
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -21,14 +21,13 @@ from loadwatch.core.metric import Catalogue
 from loadwatch.ui import chart
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.pane import Pane
-from loadwatch.ui.screens.comparison import Comparing
-from loadwatch.ui.screens.dashboard import Dashboard
+from loadwatch.ui.screens.dashboard import Compare, Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
 from loadwatch.ui.themes import THEMES
 from loadwatch.ui.view import NO_THRESHOLDS
 
 
-class LoadwatchApp(Comparing):
+class LoadwatchApp(App[None]):
     """Shows what the bus brings; `startup` runs once the first frame is there.
 
     Where `startup` fails, the app ends and `failure` says why.
@@ -51,6 +50,7 @@ class LoadwatchApp(Comparing):
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,
         startup: Callable[[], Awaitable[None]] | None = None,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+        compare: Compare | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.failure: LoadwatchError | None = None
@@ -63,7 +63,7 @@ class LoadwatchApp(Comparing):
         self.theme = THEMES[-1 if self.no_color else 0].name
         for name in others:
             self.unregister_theme(name)
-        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes)
+        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes, compare)
 
     def notify(self, message: str, **more: Any) -> None:
         """Say something, as it is; it takes the place of what was said before."""

@@ -44,8 +44,10 @@ def replay(path: Path, follow: bool) -> int:
     async def show() -> int:
         player = Player(path, reasons, follow, signs)
         try:
-            app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
-            app.compare = comparing(path)
+            app = ReplayApp(
+                player.bus, player.history, player, metrics, startup=player.play,
+                compare=comparing(path),
+            )  # fmt: skip
             await app.run_async()
             if app.failure is not None:
                 raise app.failure

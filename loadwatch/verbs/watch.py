@@ -81,9 +81,8 @@ def dashboard(
         try:
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
-                startup=begin, thresholds=run.thresholds, panes=panes,
+                startup=begin, thresholds=run.thresholds, panes=panes, compare=comparing(session),
             )  # fmt: skip
-            app.compare = comparing(session)
             _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:

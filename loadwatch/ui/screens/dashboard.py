@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from textual import events, work
@@ -18,7 +18,7 @@ from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
 from loadwatch.core.tick import Tick
-from loadwatch.ui import rates
+from loadwatch.ui import groups, rates
 from loadwatch.ui.bars import Header, Scenarios, VerdictBar
 from loadwatch.ui.board import Board
 from loadwatch.ui.keys import quiet, shown
@@ -28,6 +28,7 @@ from loadwatch.ui.moments import Moments
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
+from loadwatch.ui.screens import comparison
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -35,6 +36,9 @@ from loadwatch.ui.window import Window
 
 GLANCE = 0.5
 """Seconds between looks at the state of the run, which changes between ticks too."""
+
+Compare = Callable[[str], Awaitable[str]]
+"""What differs from a session, by its name, as text."""
 
 TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve": rates.halve}
 
@@ -73,11 +77,14 @@ class Dashboard(Screen[None]):
         quiet("right", "move_window(1)", "Go forward in time by half a window"),
         quiet("end", "return", "Return to now"),
         quiet("h", "next_host", "Show the next host"),
+        quiet("c", "compare", "Compare with another session"),
+        quiet("G", "type_groups", "Choose the process groups that are followed on the host"),
     ]  # fmt: skip
 
     def __init__(
         self, history: History, controls: Controls, catalogue: Catalogue,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+        compare: Compare | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._lives = Lives()
@@ -85,6 +92,7 @@ class Dashboard(Screen[None]):
         self._controls = controls
         self._catalogue = catalogue
         self._thresholds = thresholds
+        self._compare = compare
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
@@ -171,6 +179,10 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
+        if action == "compare":
+            return self._compare is not None
+        if action == "type_groups":
+            return bool(self._host)
         if action == "next_host":
             return len(self._controls.status.hosts) > 1
         return action not in self._refused
@@ -253,6 +265,20 @@ class Dashboard(Screen[None]):
         except LoadwatchError as failure:
             self.notify(str(failure), severity="error")
 
+    @work(exclusive=True, group="compare")
+    async def action_compare(self) -> None:
+        """Ask for a session, and show what differs from it."""
+        question = "Compare with which session? (name, the beginning of one, number, or path)"
+        prompt = Prompt(question, comparison.name, "Enter compares, Esc leaves it")
+        base = await self.app.push_screen_wait(prompt)
+        if base is None or self._compare is None:
+            return
+        try:
+            base = comparison.name(base)
+            self.app.push_screen(comparison.Comparison(base, await self._compare(base)))
+        except LoadwatchError as failure:
+            self.notify(str(failure), severity="error")
+
     def action_steps(self) -> None:
         """The table of steps."""
         self.app.push_screen(StepsScreen(self._view().standing()))
@@ -280,6 +306,23 @@ class Dashboard(Screen[None]):
         self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
         await self._look()
         self.tell()
+
+    @work
+    async def action_type_groups(self) -> None:
+        """Ask for the process groups of the host, and say meanwhile what they would have."""
+        host = self._host
+        lives = self._lives.before(self._history.length, host)
+        listed = [one.process for one in lives]
+        prompt = Prompt(
+            f"Process groups of {host}: {groups.EXPECTED}",
+            groups.parse, "Enter follows them from the next frame on, Esc leaves them as they are",
+            groups.spelled(self._controls.status.groups.get(host, ())),
+            heard=lambda typed: groups.matching(groups.parse(typed), listed),
+        )  # fmt: skip
+        answer = await self.app.push_screen_wait(prompt)
+        if answer is not None:
+            self._controls.set_groups(host, groups.parse(answer))
+            self.tell()
 
     async def _through(self, window: Window) -> None:
         self._window = window
