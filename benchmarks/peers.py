@@ -34,11 +34,13 @@ http {{
 
 @contextlib.contextmanager
 def nginx(
-    body: int = 600, tls: bool = False, http2: bool = False, headers: int = 0
-) -> Iterator[str]:
+    body: int = 600, tls: bool = False, http2: bool = False, headers: int = 0,
+    directives: str = "",
+) -> Iterator[str]:  # fmt: skip
     """One nginx worker on a free loopback port; yields its URL. Its certificate is self-signed.
 
-    It answers with `body` bytes, and with so many `headers` more than its own.
+    It answers with `body` bytes, and with so many `headers` more than its own; `directives` are
+    nginx's.
     """
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
@@ -51,7 +53,8 @@ def nginx(
         config = Path(directory, "nginx.conf")
         how = (_certificate(directory) if tls else "").partition(";")
         listen = f"{how[0]}{' http2' if http2 else ''};{how[2]}"
-        more = " ".join(f'add_header X-Number-{n} "the value of {n}";' for n in range(headers))
+        own = (f'add_header X-Number-{n} "the value of {n}";' for n in range(headers))
+        more = " ".join([*own, directives])
         config.write_text(
             NGINX.format(dir=directory, port=port, content=_content(directory, body),
                          listen=listen, headers=more),
@@ -95,16 +98,20 @@ def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def loadwatch(url: str, *options: str, load: str = "", more: str = "") -> dict[str, Any]:
+def loadwatch(
+    url: str, *options: str, target: str = "", load: str = "", more: str = ""
+) -> dict[str, Any]:
     """`loadwatch run --json …`; also the worker's CPU, as shares of a core per second.
 
-    `load` stands in the plan's `[load]`, `more` after its one scenario's name.
+    `target` and `load` stand in the plan's tables of these names, `more` after its one scenario's
+    name.
     """
     with tempfile.TemporaryDirectory() as directory:
         session = Path(directory, "bench.session")
         plan = Path(directory, "plan.toml")
         plan.write_text(
-            f'[target]\nurl = "{url}"\n[load]\n{load}\n[[scenario]]\nname = "home"\n{more}\n',
+            f'[target]\nurl = "{url}"\n{target}\n[load]\n{load}\n'
+            f'[[scenario]]\nname = "home"\n{more}\n',
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "loadwatch", "run", str(plan), "--json"]

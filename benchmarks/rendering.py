@@ -1,4 +1,7 @@
-"""What requests that differ cost: a cookie and a path from 10,000 users beside constant ones."""
+"""What requests that differ cost: a cookie and a path from 10,000 users beside constant ones.
+
+And what it costs to look at the answers: a text that they must contain.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ USERS = 10_000
 
 CONSTANT = 'path = "/wall/1234"\nheaders = { Cookie = "sessionid=0123456789abcdef" }'
 EACH = 'path = "/wall/${user.wall}"\nheaders = { Cookie = "sessionid=${user.session}" }'
+CHECKED = CONSTANT + '\nexpect.contains = "xxxx"'
 MIXED = EACH.replace("${user.wall}", "${user.wall}?n=${random:1:500}")
 
 
@@ -32,20 +36,22 @@ def main() -> None:
     given = parser.parse_args()
     options = ("--rate", "max", "--connections", "50", "--duration", f"{given.seconds}s")
     rows: list[tuple[object, ...]] = []
-    ratios: list[tuple[float, float]] = []
+    ratios: list[list[float]] = []
     with nginx() as url, tempfile.TemporaryDirectory() as directory:
         data = users(directory)
         for number in range(1, given.rounds + 1):
             constant = loadwatch(url, *options, more=CONSTANT)["rate"]
             each = loadwatch(url, *options, more=EACH + data)["rate"]
             mixed = loadwatch(url, *options, more=MIXED + data)["rate"]
-            ratios.append((each / constant, mixed / constant))
-            rows.append((number, *(f"{rate:,.0f}" for rate in (constant, each, mixed)),
+            checked = loadwatch(url, *options, more=CHECKED)["rate"]
+            others = each, mixed, checked
+            ratios.append([rate / constant for rate in others])
+            rows.append((number, *(f"{rate:,.0f}" for rate in (constant, *others)),
                          *(f"{ratio:.2f}" for ratio in ratios[-1])))  # fmt: skip
     medians = (f"{statistics.median(own):.2f}" for own in zip(*ratios, strict=True))
-    rows.append(("median", "", "", "", *medians))
-    header = ("round", "constant", "of a row", "and a random number", "of a row / constant",
-              "and a random number / constant")  # fmt: skip
+    rows.append(("median", "", "", "", "", *medians))
+    names = "of a row", "and a random number", "expect.contains"
+    header = ("round", "constant", *names, *(f"{name} / constant" for name in names))
     print(table(header, rows))
 
 

@@ -21,6 +21,7 @@ from loadwatch.verbs import (
     demo,
     export,
     import_,
+    ledger,
     limit,
     metrics,
     plan,
@@ -28,6 +29,7 @@ from loadwatch.verbs import (
     report,
     run,
     sessions,
+    sweep,
     users,
     verdicts,
     watch,
@@ -35,8 +37,8 @@ from loadwatch.verbs import (
 from loadwatch.verbs.ending import INTERRUPTED
 
 VERBS = (
-    demo, watch, run, limit, check, plan, import_, sessions, replay, export, compare, report, users,
-    metrics, verdicts, completion,
+    demo, watch, run, limit, sweep, ledger, check, plan, import_, sessions, replay, export, compare,
+    report, users, metrics, verdicts, completion,
 )  # fmt: skip
 """In the order of `--help`."""
 

@@ -74,6 +74,19 @@ def scaled(scenarios: tuple[Scenario, ...], rate: float) -> tuple[Scenario, ...]
     )
 
 
+def alone(plan: Plan, name: str) -> Plan:
+    """`plan` with only scenario `name` fired, the others at 0; PlanError where there is none."""
+    names = [scenario.name for scenario in plan.scenarios]
+    if name not in names:
+        raise PlanError(f"no scenario {name!r}; there are: {', '.join(names)}")
+    least = min(1.0, plan.load.max_rate or 1.0)  # of one that the plan leaves at 0
+    scenarios = tuple(
+        msgspec.structs.replace(one, rate=(one.rate or least) if one.name == name else 0.0)
+        for one in plan.scenarios
+    )
+    return msgspec.structs.replace(plan, scenarios=scenarios)
+
+
 def _rate(text: str) -> float:
     try:
         rate = float(text)

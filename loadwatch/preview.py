@@ -9,6 +9,7 @@ import msgspec
 from loadwatch import config
 from loadwatch.core.expression import Column, parse
 from loadwatch.core.plan import Plan, Scenario
+from loadwatch.core.texts import texts
 from loadwatch.load.fleet import share_out
 from loadwatch.load.messages import Table
 from loadwatch.load.template import all_requests
@@ -36,9 +37,11 @@ def _name_secrets(table: Table, plan: Plan) -> None:
     secret = {
         part.name
         for scenario in plan.scenarios
-        for header, value in scenario.headers.items()
-        for part in parse(value)
-        if isinstance(part, Column) and part.table == table.name and config.sounds_secret(header)
+        for key, text in texts(scenario)
+        for part in parse(text)
+        if isinstance(part, Column)
+        and part.table == table.name
+        and config.sounds_secret(key.partition(".")[2])
     }
     for at, name in enumerate(table.columns):
         if name in secret or config.sounds_secret(name):

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from loadwatch import config
+from loadwatch.acting import Acting
 from loadwatch.analysis.answers import Answers
 from loadwatch.analysis.result import result
 from loadwatch.analysis.thresholds import Outcome, parse
 from loadwatch.analysis.windows import Watcher
+from loadwatch.core.action import Done
 from loadwatch.core.asking import Asker
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import CAREFUL, Goal, Pace
-from loadwatch.core.plan import Group, Plan
+from loadwatch.core.plan import Group, Plan, Value
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
@@ -87,11 +89,13 @@ class Run:
         self._ticker = Ticker(self._turning.rates, plan.hosts, self._health.live)
         self._fleet = Fleet(self._filled, self._ticker.bucket, self._worker_died, duration)
         self._hosts = Watching(plan.hosts, self._observed, self._event)
+        self._acting = Acting(self._filled, self._hosts.perform, self._event, self.mark, clock)
         self._session = session
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._missed: dict[int, int] = {}
+        self._over = asyncio.Event()
         self.thresholds = parse(plan, self.catalogue)
         self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
         self.bus.subscribe(self._watcher.add)
@@ -310,6 +314,7 @@ class Run:
             signs=self.plan.verdict,
             search=self._searching.status,
             ended=self.ended,
+            actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
 
     def set_rate(self, scenario: str, rate: float) -> float:
@@ -322,16 +327,30 @@ class Run:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
         self._searching.begin(goal or self.goal(), self._turning.rates)
+        self._over.clear()
+
+    async def searched(self) -> None:
+        """Return when the search is over, or the run."""
+        if self._ticking is not None:
+            over = asyncio.create_task(self._over.wait())
+            await asyncio.wait({over, self._ticking}, return_when=asyncio.FIRST_COMPLETED)
+            over.cancel()
 
     def goal(self, pace: Pace = CAREFUL) -> Goal:
         """What the plan asks a search for."""
         return self._searching.goal(pace)
+
+    @property
+    def searches(self) -> list[dict[str, Any]]:
+        """The searches that are over, as `limit --json` prints them."""
+        return list(self._searching.found)
 
     def _ensure_firing(self) -> None:
         if self.ended is not None:
             raise PlanError(OVER)
 
     def _searched(self) -> None:
+        self._over.set()
         if not self._endless:
             self.finish()
 
@@ -348,6 +367,12 @@ class Run:
         """Put a note on the timeline; it labels what follows and opens a new step."""
         self._ticker.mark(self.elapsed, text)
         self._event("mark", text)
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions, and mark what follows."""
+        if self._searching.status is not None and not self._searching.status.ended:
+            raise PlanError("the search for the limit goes on; space stops it")
+        return await self._acting.act(name, value)
 
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
         """Follow these process groups of `host` from the next frame on."""

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import msgspec
 
 from loadwatch.config import WITH_UNIT, spelled
-from loadwatch.core.plan import ByteRate, Plan, Seconds
+from loadwatch.core.plan import ByteRate, Plan, Seconds, Size
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_EXAMPLES = {Seconds: ["30s", "250ms"], ByteRate: ["1MiB/s"]}
+_EXAMPLES = {Seconds: ["30s", "250ms"], ByteRate: ["1MiB/s"], Size: ["1MiB"]}
 
 
 def plan_schema() -> dict[str, Any]:
@@ -36,7 +36,8 @@ def _as_written(kind: Any) -> Any:
     """`kind` with values that have a unit as the strings that they are in TOML."""
     if kind in WITH_UNIT:
         pattern = f"^(?:{WITH_UNIT[kind].pattern})$"
-        return Annotated[str, msgspec.Meta(pattern=pattern, examples=_EXAMPLES.get(kind))]
+        text = Annotated[str, msgspec.Meta(pattern=pattern, examples=_EXAMPLES.get(kind))]
+        return text | Annotated[int, msgspec.Meta(ge=0)] if kind is Size else text
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = [(f.encode_name, _as_written(f.type), _default(f)) for f in _fields(kind)]
         return msgspec.defstruct(

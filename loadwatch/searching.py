@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loadwatch.analysis.limit import as_json, limit_text, rate_text, slo_of, trial_text
@@ -45,12 +46,15 @@ class Searching:
         self._tell = tell
         self._on_end = on_end
         self._search: Search | None = None
+        self._over: SearchStatus | None = None
         self._before: Mapping[str, float] = {}
         self._mark = ""
 
     @property
     def status(self) -> SearchStatus | None:
         """How the last search stands; None where there was none."""
+        if self._over is not None:
+            return self._over
         return None if self._search is None else self._search.status
 
     @property
@@ -74,7 +78,7 @@ class Searching:
             raise PlanError("a closed loop has no rate whose limit could be found")
         if self._is_on:
             raise PlanError("the search goes on; space stops it")
-        self._before = dict(rates)
+        self._before, self._over = dict(rates), None
         self._search = Search(goal, self._invalid, self._rules)
         self._tell("limit", f"searching from {rate_text(self._search.rate)}")
         self._ask()
@@ -113,6 +117,13 @@ class Searching:
             hosts=[host.name for host in self._plan.hosts], signs=self._plan.verdict,
         )  # fmt: skip
         self.found.append(found)
+        verdict = found["verdict"]
+        told = f"{verdict['name']}: {'; '.join(verdict['evidence'])} → {verdict['advice']}"
+        self._over = replace(
+            search.status,
+            explained=(told, *found["explained"]),
+            knee=found["scalability"]["knee"],
+        )
         self._tell("limit", limit_text(search.status, load.arrival))
         self._turn(self._before)
         self._on_end()

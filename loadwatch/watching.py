@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from loadwatch.core.action import Done
 from loadwatch.core.asking import Asker
 from loadwatch.core.errors import HostError
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, under_host
@@ -87,6 +88,19 @@ class Watching:
                 raise HostError(f"host {late.host}: not watched within {STARTUP:.0f} s ({state})")
             await asyncio.sleep(LOOK)
             left -= 0.0 if self._answers.is_asking else LOOK
+
+    async def perform(self, host: str, line: str, timeout: float) -> Done:
+        """Run `line` on a host, over the connection that watches it; HostError as the monitor's.
+
+        One that is lost gets a while to come back.
+        """
+        place, left = [one.name for one in self._hosts].index(host), STARTUP
+        if not self._monitors:
+            raise HostError(f"host {host}: not connected")
+        while self._states[host].state == "lost" and left > 0:
+            await asyncio.sleep(LOOK)
+            left -= LOOK
+        return await asyncio.to_thread(self._monitors[place].perform, line, timeout)
 
     def stop(self) -> None:
         """Leave every host; each keeps the state in which the run ended."""

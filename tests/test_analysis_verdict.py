@@ -36,10 +36,10 @@ def host(name: str = "web", **values: float) -> Mapping[str, float]:
 
 
 def group(
-    count: float, rss: float = 41, name: str = "backends", **more: float
+    count: float, rss: float = 41, name: str = "backends", busiest: float = 15.0, **more: float
 ) -> Mapping[str, float]:
     """A group of so many processes of `rss` MiB each on web; `cgroup_cpu_quota=50` and the like."""
-    values = {"count": count, "rss": count * rss * MIB, "cpu": 30.0}
+    values = {"count": count, "rss": count * rss * MIB, "cpu": 30.0, "cpu_max": busiest}
     values |= {key.replace("_", "."): value for key, value in more.items()}
     return {f"host.web.group.{name}.{key}": value for key, value in values.items()}
 
@@ -108,16 +108,24 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([piling_up, host(us=60, sy=35, id=5, r=4)], ["web"], "CPU (kernel)", (), ["sy 35 %"]),
         ([piling_up, host(us=46, sy=47, id=7, r=4)], ["web"], "CPU (kernel)", (), []),
         ([piling_up, host(us=75, sy=25, id=0, r=4)], ["web"], "CPU", (), []),
-        ([piling_up, host(us=42, sy=6, id=52, r=1.2), group(2, cpu=97)], ["web"],
-         "CPU (one core)", (), ["web: backends 97 % of a CPU", "r 1.2 on 2 CPUs"]),
-        ([piling_up, host(us=42, sy=6, id=52, r=1.2), group(2, cpu=60)], ["web"],
+        ([piling_up, host(us=42, sy=6, id=52, r=1.2), group(2, busiest=97)], ["web"],
+         "CPU (one core)", (),
+         ["web: the busiest of 2 backends takes 97 % of a CPU", "r 1.2 on 2 CPUs"]),
+        # Others may have work besides, on the CPUs that are left.
+        ([piling_up, host(us=72, sy=6, id=22, r=2.4), group(2, busiest=97)], ["web"],
+         "CPU (one core)", (), []),
+        ([piling_up, host(**BUSY), group(2, busiest=97)], ["web"], "CPU", (), []),
+        # Two that share a CPU's worth of work wait for something else.
+        ([piling_up, host(us=42, sy=6, id=52, r=1.2), group(2, cpu=100, busiest=50)], ["web"],
          "worker queue", (), []),
-        ([piling_up, host(us=42, sy=6, id=52, count=1), group(2, cpu=97)], ["web"],
+        ([piling_up, host(us=42, sy=6, id=52, count=1), group(2, busiest=97)], ["web"],
          "worker queue", (), []),
-        ([load(), host(us=42, sy=6, id=52, r=1.2), group(2, cpu=97)], ["web"],
+        ([load(), host(us=42, sy=6, id=52, r=1.2), group(2, busiest=97)], ["web"],
          "not saturated", (), []),
         ([piling_up, host(), web(memory_oom_kills=0.1)], ["web"], "out of memory",
          ("worker queue",), ["web: the kernel ended 3 processes for want of memory"]),
+        # That nobody had to wait is no comfort where workers are killed.
+        ([load(), host(), web(memory_oom_kills=0.1)], ["web"], "out of memory", (), []),
         ([piling_up, host(), web(psi_memory_full=7, swap_in=0)], ["web"], "swapping", (),
          ["web: swap in 0 B/s, out 0 B/s, all waited for memory 7 %"]),
         ([piling_up, host(), group(2, cgroup_cpu_quota=50, cgroup_cpu_throttled=63, cpu=49)],
@@ -147,9 +155,11 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([piling_up, host(**DISK)], ["web"], "IO wait", (), ["wa 55 %, st 0 %, r 1.0", "b 3.0"]),
         ([piling_up, host()], ["web"], "worker queue", (), ["open requests rising from 0 to 87"]),
         ([load(20, 5, status_5xx=4, status_503=4), host()], ["web"], "worker queue", (),
-         ["120 503 of 600 requests"]),
+         ["120 × status 503 of 600 requests"]),
         ([load(18, 180, errors_timeout=2), host()], ["web"], "worker queue", (),
-         ["60 timeouts of 600 requests"]),
+         ["60 × timeout error of 600 requests"]),
+        ([load(18, 180, errors_timeout=2, status_5xx=3, status_503=3), host()], ["web"],
+         "worker queue", (), ["90 × status 503, 60 × timeout error of 600 requests"]),
         # Which of two servers it is.
         ([piling_up, host(), host("db", **BUSY)], ["web", "db"], "CPU", (), ["db: us 80 %"]),
         ([piling_up, host(**BUSY), host("db", **DISK)], ["web", "db"], "CPU", ("IO wait",),
@@ -166,13 +176,17 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([piling_up, host(id=20, us=75, si=0.1, so=0.1)], ["web"], "unknown", (), []),
         # Errors of the application itself are no queue; nothing answered is no queue either.
         ([load(20, 1, status_5xx=20, status_500=20), host()], ["web"], "failing fast", (),
-         ["600 500 of 600 requests"]),
+         ["600 × status 500 of 600 requests"]),
         ([load(0, 0, errors_connect=20), host()], ["web"], "failing fast", ("no answer",),
-         ["600 connect of 600 requests"]),
-        ([load(0, 0, errors_connect=20)], [], "no answer", (), ["600 connect of 600 requests"]),
+         ["600 × connect error of 600 requests"]),
+        ([load(0, 0, errors_connect=20)], [], "no answer", (),
+         ["600 × connect error of 600 requests"]),
+        # Nobody waits before a server that turns all away at once.
+        ([load(20, 0.1, status_5xx=20, status_503=20), host()], ["web"], "failing fast", (),
+         ["600 × status 503 of 600 requests"]),
         ([load(20, 1, status_5xx=1, status_500=1), host()], ["web"], "unknown", (), []),
         ([load(20, 1, status_5xx=20, status_500=20), host(**BUSY)], ["web"], "CPU", (), []),
-        ([load(0, 0, errors_timeout=20), host()], ["web"], "no answer", (), ["600 timeout"]),
+        ([load(0, 0, errors_timeout=20), host()], ["web"], "no answer", (), ["600 × timeout"]),
         ([load(15, 1, dropped=5), host()], ["web"], "unknown", (), ["450 of 600"]),
         # A long run queue on CPUs with time left (threads that wake at once) says neither.
         ([piling_up, host(us=50, sy=10, id=40, r=9)], ["web"], "unknown", (), []),
@@ -253,6 +267,33 @@ def test_how_many_workers_have_work_tells_where_requests_wait(
 
 
 @pytest.mark.parametrize(
+    ("in_flight", "workers", "name"),
+    [
+        (1, 2, "failing fast"),  # 6/s good ones of 0.05 s, and as many are open as all 20/s take
+        (1.9, 2, "failing fast"),
+        (2, 2, "downstream wait"),  # twice that: they wait, though few workers have work
+        (0.3, 0.3, "worker queue"),  # no queue, but all are at work
+    ],
+)
+def test_turning_away_is_a_queue_only_where_somebody_waits(
+    in_flight: float, workers: float, name: str
+) -> None:
+    easy = stretch(30, load(10), response=0.05, rate=10)
+    refusing = load(20, in_flight, status_5xx=14, status_503=14)
+    hard = stretch(30, refusing, host(), group(workers), response=0.05)
+    verdict = judge(hard, (), ["web"], [easy, hard])
+    assert verdict.name == name, verdict
+
+
+def test_answers_to_requests_of_the_step_before_are_told_as_such() -> None:
+    """The queue of a harder step runs out in this one."""
+    over = stretch(30, load(22, 5), host())
+    assert judge(over, (), ["web"]).evidence[0] == (
+        "660 requests answered well, some of them due before, 5.0 open on average"
+    )
+
+
+@pytest.mark.parametrize(
     ("steps", "known"),
     [
         ([stretch(30, load(), rate=10)], True),
@@ -292,10 +333,14 @@ THRASH = host(**THRASHING)
          "3 backends × 100 MiB do not fit in 250 MiB: go back to 2"),
         ([host()], "more workers if the memory allows"),
         ([host(), group(2)], "more workers if the memory allows"),
-        ([host(), group(2), web(memory_available=100 * MIB)], "memory for 2 more backends of 41"),
+        ([host(), group(2), web(memory_available=100 * MIB)],
+         "try 4 backends instead of 2: there is memory for 2 more of 41 MiB"),
+        ([host(), group(2), web(memory_available=50 * MIB)], "try 3 backends instead of 2"),
+        ([host(), group(2), web(memory_available=9000 * MIB)],
+         "try 4 backends instead of 2: there is memory for 219 more of 41 MiB"),
         ([host(), group(2), web(memory_available=30 * MIB)], "no memory for more backends of 41"),
         ([host(), group(2, cgroup_memory_limit=200 * MIB, cgroup_memory_used=90 * MIB),
-          web(memory_available=900 * MIB)], "memory for 2 more backends of 41"),
+          web(memory_available=900 * MIB)], "memory for 2 more of 41"),
     ],
 )  # fmt: skip
 def test_advice_counts_what_fits_into_the_memory(

@@ -23,6 +23,9 @@ import pytest
 from loadwatch.session import open_session
 from tests.sshd import command_line
 
+INVALID = 4
+"""Exit code of a run of which the load generator was the limit."""
+
 
 class _Site(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -62,11 +65,21 @@ def site() -> Iterator[str]:
 def loadwatch(
     *arguments: str, env: dict[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "loadwatch", *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **(env or {})},
-    )  # fmt: skip
+    """The command, carried out. A run of which its own generator was the limit is repeated once:
+    so says who measures on a machine that others use too."""
+
+    def once() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "loadwatch", *arguments],
+            capture_output=True, text=True, timeout=timeout, check=False,
+            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
+        )  # fmt: skip
+
+    done = once()
+    if done.returncode == INVALID and "--session" in arguments:
+        Path(arguments[arguments.index("--session") + 1]).unlink()
+        done = once()
+    return done
 
 
 def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -130,7 +143,7 @@ def test_the_screen_is_never_imported_without_one(site: str, tmp_path: Path) -> 
          "--host", "local", "--session", str(tmp_path / "a")],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, INVALID), done.stderr
     assert done.stdout.splitlines()[-1].split() == ["end"]
 
 
@@ -413,7 +426,7 @@ def test_an_interrupt_while_a_host_connects_is_heard(site: str, tmp_path: Path) 
 def test_a_reader_that_is_gone_does_not_change_how_it_went(site: str, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(
-        f'[target]\nurl = "{site}"\n[[scenario]]\nname = "a"\n'
+        f'[target]\nurl = "{site}"\n[load.gates]\nsend_lag = "5s"\n[[scenario]]\nname = "a"\n'
         '[thresholds]\n"load.completed" = "> 1000/s"\n',
         encoding="utf-8",
     )

@@ -31,7 +31,7 @@ def test_the_defaults() -> None:
     assert (plan.target.timeout, plan.target.verify) == (10.0, True)
     assert (plan.load.arrival, plan.load.seed, plan.load.workers) == ("poisson", 1, "auto")
     assert (plan.load.max_in_flight, plan.load.max_rate) == (1000, None)
-    assert plan.scenarios == (Scenario("home", "/", 10.0, {}),)
+    assert plan.scenarios == (Scenario("home", "/", 10.0),)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.bus import TickBus
 from loadwatch.core.group import GroupTally
-from loadwatch.core.histogram import HIGHEST_SECONDS, Histogram, bounds, index_of
+from loadwatch.core.histogram import HIGHEST_SECONDS, MICRO, Histogram, bounds, index_of
 from loadwatch.core.history import History
 from loadwatch.core.metric import LOAD_METRICS, Catalogue, Unit, format_value
 from loadwatch.core.plan import Group, Host
@@ -89,6 +89,18 @@ def test_timeouts_censor_the_top_of_the_distribution() -> None:
     assert not histogram.is_censored(0.95)
     assert not histogram.is_censored(0.97)
     assert histogram.is_censored(0.98)
+
+
+def test_each_timeout_counts_where_it_stands() -> None:
+    """Of two scenarios one gives up after 1 s, the other answers after 5 s."""
+    merged = Histogram()
+    merged.join(Histogram({index_of(1000): 90, index_of(MICRO): 2}, censored=2))
+    merged.join(Histogram({index_of(5 * MICRO): 8}))
+    assert (merged.total, merged.censored) == (100, 2)
+    assert not merged.is_censored(0.9)
+    # From there on the two that gave up could be anywhere.
+    assert merged.is_censored(0.91) and merged.is_censored(0.99)
+    assert [merged.above(limit) for limit in (0.5, 2.0, 6.0)] == [10, 10, 2]
 
 
 @pytest.mark.parametrize(

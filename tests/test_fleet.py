@@ -138,7 +138,7 @@ async def test_closing_ends_workers_that_still_wait() -> None:
 async def test_a_request_that_cannot_be_built_is_a_plan_error() -> None:
     broken = Plan(
         target=Target("http://127.0.0.1:1"),
-        scenarios=(Scenario("home", "/", 1.0, {"X": "a\nb"}),),
+        scenarios=(Scenario("home", "/", 1.0, headers={"X": "a\nb"}),),
     )
     with pytest.raises(PlanError, match="line break"):
         await Recorded(broken).fleet.start()

@@ -65,6 +65,27 @@ def test_members(group: Group, pids: set[int]) -> None:
     assert tick.values["host.web.group.g.cpu"] == 1.5 * len(pids)
 
 
+def test_who_has_ended_is_no_worker_any_more() -> None:
+    """A zombie waits for its parent; the next one has its place."""
+    own = ticker(Group("g", user="www-data"))
+    values_of(own, frame(process(1), process(2)))
+    dead = Process(1, "www-data", 0, 0.0, "Z", "python")
+    found = values_of(own, frame(dead, process(2), process(3)))
+    assert (found["count"], found["restarts"]) == (2, 1)
+
+
+def test_the_busiest_is_told_beside_all() -> None:
+    rows = [Process(n, "www-data", 1, cpu, "R", "python") for n, cpu in enumerate((97.0, 3.0))]
+    found = values_of(ticker(Group("g", user="www-data")), frame(*rows))
+    assert (found["cpu"], found["cpu_max"]) == (100.0, 97.0)
+
+
+def test_of_nobody_there_is_no_largest() -> None:
+    found = values_of(ticker(Group("g", user="nobody")), frame(process(1)))
+    assert (found["count"], found["rss"]) == (0, 0)
+    assert not {"rss_max", "cpu_max"} & set(found)
+
+
 def test_growth_counts_from_the_first_frame_of_the_step() -> None:
     own = ticker(Group("g", user="www-data"))
     assert values_of(own, frame(process(1, 100), process(2, 50)))["growth"] == 0

@@ -134,11 +134,11 @@ async def test_the_oldest_open_request_is_known() -> None:
     async with serving(hanging) as port:
         engine = engine_for(f"http://127.0.0.1:{port}")
         stream = Stream("home", REQUEST)
-        assert engine.oldest(stream) == float("inf")
+        assert stream.oldest == float("inf")
         now = time.monotonic()
         engine.fire(stream, now - 0.1, now)
         engine.fire(stream, now, now)
-        assert (engine.oldest(stream), engine.open_of(stream)) == (now - 0.1, 2)
+        assert (stream.oldest, len(stream.open)) == (now - 0.1, 2)
         await engine.aclose()
         assert engine.open == 0
 

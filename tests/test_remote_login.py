@@ -254,7 +254,7 @@ def test_a_known_key_of_another_type_is_asked_for_first(start_sshd: Start) -> No
 
 
 def test_a_server_that_does_not_wait_for_the_answer_is_tried_again(start_sshd: Start) -> None:
-    server = start_sshd(options="LoginGraceTime 1\n")
+    server = start_sshd(options="LoginGraceTime 4\n")  # a slow machine logs in within that
     server.known_hosts.unlink()
     asked: list[Question] = []
 

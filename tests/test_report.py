@@ -21,13 +21,14 @@ from loadwatch.core.plan import Load, Plan, Scenario, Target
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, Tick
-from loadwatch.reports import charts
+from loadwatch.reports import charts, searches
 from loadwatch.reports.charts import as_data
 from loadwatch.reports.digest import Digest, digest
 from loadwatch.reports.html import as_html
 from loadwatch.reports.markdown import as_markdown, fenced
 from loadwatch.session import open_session
 from tests import ticks, ui_fakes
+from tests.ledgers import Measured, as_found
 from tests.recordings import record
 from tests.ticks import tick
 
@@ -118,7 +119,7 @@ def test_a_page_fetches_nothing(session: Path) -> None:
 def test_a_page_says_what_the_session_says(session: Path) -> None:
     page = Page(as_html(read(session)))
     for words in (
-        "heywall.example", "FAILED", "load.response.p95 < 500ms", "700 ms", "worker queue",
+        "heywall.example", "FAILED", "load.response.p95 < 500ms", "700 ms", "unknown",
         "Limit: 38/s held, 56/s did not: swapping", "home 20/s, wall 4/s", "10 backends",
         "not saturated", "swapping", "poisson", '"seed": 7', "web (live, 0 gaps)",
     ):  # fmt: skip
@@ -205,6 +206,38 @@ def test_the_steps_of_a_calm_run_tell_no_upper_bound(tmp_path: Path) -> None:
     assert read(recorded(tmp_path / "a.lw", made, META)).limit == "24/s held"
     closed = [replace(one, rates={}) for one in made]
     assert read(recorded(tmp_path / "b.lw", closed, META)).limit == "the steps do not tell"
+
+
+def test_limits_that_were_found_are_told(tmp_path: Path) -> None:
+    made = list(ui_fakes.story(100))
+    searched = [as_found(Measured("5 backends", "", 17, 18, p95=1.2), 0)]
+    found = read(recorded(tmp_path / "a.lw", made, META, came_to(made, limits=searched)))
+    assert found.limit == "home 83 %, wall 17 % 17–18/s"
+    row = "| 5 backends | 17–18/s | 1.20 s | 10 ms |"
+    assert row in as_markdown(found)
+    page = Page(as_html(found))
+    assert "Limits" in page.text and "sustains 8, fails at 8.4" in page.text
+    assert "5 backends: 17–18/s: worker queue" in page.text
+    assert "search-0" in page.ids
+    (search,) = json.loads(page.data)["searches"]
+    assert (search["rates"], search["answered"], search["p95"]) == ([17, 18], [17, 18], [1200, 9e3])
+    assert search["marks"] == [{"at": 17, "text": "sustains"}, {"at": 18, "text": "fails"}]
+
+
+def test_of_trials_at_one_rate_the_last_counts_and_spoilt_ones_do_not() -> None:
+    search = as_found(Measured("", "home", 10, 20), 0)
+    fails, passes = search["trials"]
+    search["trials"] = [
+        passes | {"p95_ms": 1.0}, fails, passes | {"p95_ms": None},
+        fails | {"rate": 40, "verdict": "INVALID", "reason": "send lag"},
+    ]  # fmt: skip
+    (drawn,) = searches.as_data([search])
+    assert (drawn["rates"], drawn["p95"]) == ([10, 20], [None, 9e3])
+    rows = searches.trial_rows(search)
+    assert [row[:2] for row in rows] == [
+        ["10/s", "PASS"], ["20/s", "FAIL"], ["10/s", "PASS"], ["40/s", "INVALID"],
+    ]  # fmt: skip
+    assert rows[2][4] == "–" and rows[3][-1] == "send lag"
 
 
 def test_of_an_invalid_run_nothing_is_claimed(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def a_trial(rate: float, verdict: Standing = "PASS") -> tuple[RateTrial, Summary
                   "host.web.cpu.count": 2}  # fmt: skip
         times: dict[tuple[str, Kind], list[float]] = {("home", "service"): [0.05] * int(done)}
         seen.add(tick(second, values, times=times))
-    return RateTrial(rate, verdict, "", 0, 20, 20 * int(rate), None, None, 0.0), seen
+    return RateTrial(rate, verdict, "", 0, 20, 20 * int(rate), None, None, 0.0, rate), seen
 
 
 def test_what_the_trials_of_a_search_tell() -> None:

@@ -38,7 +38,19 @@ name = "home"
 rate = 2.5
 headers = { A = "b" }
 method = "POST"
-body = "x"
+query = { q = "x", n = [1, true] }
+timeout = "2s"
+expect = { status = [200, 304], contains = "x", max_bytes = "1MiB" }
+multipart = { a = "b", c = { file = "x.png" } }
+[[scenario]]
+name = "two"
+method = "POST"
+json = { a = [1, { b = "c" }] }
+expect = { status = 200, max_bytes = 1000 }
+[[scenario]]
+name = "three"
+method = "POST"
+form = { a = ["b", 1] }
 [[host]]
 name = "web"
 ssh = { to = "b.example", backend = "openssh" }

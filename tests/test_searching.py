@@ -51,7 +51,7 @@ def test_an_unhealthy_generator_is_the_reason() -> None:
     while not run.ends:
         run.step()
     assert run.searching.found[0]["ended"] == "the load generator was the limit"
-    assert "send lag p99 500 ms" in run.searching.reasons[0]
+    assert "send lag up to 500 ms" in run.searching.reasons[0]
     assert any("INVALID" in line for line in run.told)
 
 
@@ -137,12 +137,16 @@ async def test_the_command_against_a_server_that_fails_at_once(tmp_path: Path) -
             send_lag = "2s"
             [[scenario]]
             name = "home"
+            [[scenario]]
+            name = "wall"
+            rate = 0
             [thresholds]
             "load.response.p99" = "< 900ms"
         """)
         code, out, error = await command(
             str(file), "--quick", "--start", "60", "--p95", "100ms", "--arrival", "uniform",
-            "--json", "--session", str(tmp_path / "a.loadwatch"),
+            "--json", "--session", str(tmp_path / "a.loadwatch"), "--scenario", "wall",
+            "--mark", "2 backends",
         )  # fmt: skip
     found: dict[str, Any] = json.loads(out)
     assert code == 0, error
@@ -154,13 +158,18 @@ async def test_the_command_against_a_server_that_fails_at_once(tmp_path: Path) -
     assert "a watched host" in found["verdict"]["advice"]
     assert "limit: 60/s FAIL" in error
     assert found["session"] == str(tmp_path / "a.loadwatch")
+    assert found["mark"] == "2 backends"
+    with open_session(tmp_path / "a.loadwatch") as session:
+        fired = [step.rates for step in session.steps if step.rates["wall"] == 60]
+    assert fired == [{"home": 0.0, "wall": 60.0}]
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--rate", "10"], "--rate does not go with limit"),
-        (["--duration", "10s"], "--duration does not go with limit"),
+        (["--rate", "10"], "--rate does not go with a search"),
+        (["--duration", "10s"], "--duration does not go with a search"),
+        (["--scenario", "wall"], "no scenario 'wall'; there are: home"),
         (["--start", "0"], "argument --start: expected requests per second, got '0'"),
         (["--errors", "1"], "argument --errors: expected a share such as `1%`, got '1'"),
     ],

@@ -271,3 +271,39 @@ def test_any_size_can_be_drawn(width: int, height: int) -> None:
 )
 def test_what_is_cut_says_so(runs: Row, width: int, shown: str) -> None:
     assert "".join(text for text, _ in crop(runs, width)) == shown
+
+
+# -- over rates ----------------------------------------------------------------------------------
+
+
+def over(points: list[tuple[float, float]], marks: Sequence[tuple[float, str]] = ()) -> list[str]:
+    """The chart of one curve, 9 rows of 30 cells, as text."""
+    return text_of(chart.over_rates(30, 9, Unit.PER_SECOND, [chart.Curve("first", points)], marks))
+
+
+def test_what_grows_with_the_rate_is_a_straight_line() -> None:
+    drawn = over([(1.0, 1.0), (10.0, 10.0), (100.0, 100.0)])
+    assert len(drawn) == 9
+    ends = [[at for at, sign in enumerate(row[10:]) if sign not in " "] for row in drawn[:-1]]
+    middles = [sum(columns) / len(columns) for columns in ends]
+    assert middles == sorted(middles, reverse=True)
+    assert ends[0][-1] == 19 and ends[-1][0] == 0
+    assert [row[:10].strip(" ┤│") for row in drawn[:-1] if row[9] == "┤"] == [
+        "100/s",
+        "10/s",
+        "1/s",
+    ]
+    assert drawn[-1].split() == ["1/s", "10/s", "100/s"]
+
+
+@pytest.mark.parametrize("rate", [1.0, 30.0, 100.0])
+def test_a_mark_stands_at_its_rate_and_has_its_text_where_there_is_room(rate: float) -> None:
+    drawn = over([(1.0, 1.0), (100.0, 1.0)], marks=[(rate, "fails"), (200.0, "")])
+    at = 10 + round(math.log10(rate) / 2 * 19)
+    assert all(row[at] == chart.BOUNDARY for row in drawn[:4])
+    assert "fails" in drawn[0]
+
+
+def test_nothing_is_drawn_of_no_trials() -> None:
+    assert over([]) == []
+    assert len(over([(5.0, 0.0)])) == 9

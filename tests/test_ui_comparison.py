@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from loadwatch.core.errors import SessionError
 from loadwatch.ui.app import LoadwatchApp
+from loadwatch.ui.others import Compare, Others
 from loadwatch.ui.screens.comparison import Comparison
-from loadwatch.ui.screens.dashboard import Compare
 from loadwatch.verbs.named import comparing
 from tests.test_analysis_compare import sessions
 from tests.ui_fakes import CATALOGUE, FakeControls, shown, story, told
@@ -19,7 +19,7 @@ from tests.ui_fakes import CATALOGUE, FakeControls, shown, story, told
 
 def an_app(compare: Compare | None = None) -> LoadwatchApp:
     bus, history = told(story(5))
-    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE, compare=compare)
+    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE, others=Others(compare))
 
 
 async def ask(pilot: Pilot[None], name: str) -> None:

@@ -75,3 +75,26 @@ async def test_a_closed_loop_has_no_limit_to_find() -> None:
     async with one.app.run_test(size=(160, 45)) as pilot:
         await pilot.press("f")
         assert ["closed loop" in one.message for one in one.app._notifications] == [True]
+
+
+async def test_the_picture_of_a_search_has_the_pair_and_the_knee() -> None:
+    one = Shown(controls())
+    async with one.app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("f")
+        one.seconds(1000)
+        await one.app._dashboard.advance()
+        await pilot.pause()
+        assert "answers per second" not in shown(one.app)  # there is no room for it
+        await pilot.press("I", "z")
+        await pilot.pause()
+        text = shown(one.app)
+    search = one.run.searching.status
+    assert search is not None and search.knee is not None
+    picture, _, told = text.partition("✓ PASS")
+    assert "answers per second over the rate" in picture
+    assert "response time p95 over the rate" in picture
+    # Once in each chart; the pair in the title too.
+    assert [picture.count(word) for word in ("knee", "sustains", "fails")] == [2, 3, 3]
+    order = ["■", search.explained[0][:40], "Little's law", "concurrent users", "a visit is 3"]
+    places = [told.index(part) for part in order]
+    assert places == sorted(places)

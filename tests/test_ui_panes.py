@@ -24,6 +24,7 @@ from loadwatch.ui.panes.memory import MemoryPane
 from loadwatch.ui.panes.network import NetworkPane
 from loadwatch.ui.panes.rate import RatePane
 from loadwatch.ui.panes.response import ResponsePane
+from loadwatch.ui.panes.server import ServerPane
 from loadwatch.ui.panes.status import StatusPane
 from loadwatch.ui.panes.steps import StepsPane
 from loadwatch.ui.panes.swap import SwapPane
@@ -32,7 +33,7 @@ from tests.ui_fakes import CATALOGUE, STATUS, story, text_of, tick, told, view
 from tests.ui_fakes import seen as seen_after
 
 HOST_PANES = [pane for pane in all_panes() if issubclass(pane, HostPane)]
-TABLES = (StepsPane, EventsPane, LimitPane)
+TABLES = (ServerPane, StepsPane, EventsPane, LimitPane)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +57,8 @@ def of(ticks: Iterable[Tick]) -> View:
 def test_panes_are_found_by_looking() -> None:
     panes = all_panes()
     assert [pane.TITLE for pane in panes] == [
-        "Rate", "Status", "Response time", "CPU", "Processes", "Swap", "Memory", "Disk & pressure",
-        "Network", "Steps", "Event log", "Limit",
+        "Rate", "Status", "Response time", "Server timing", "CPU", "Processes", "Swap", "Memory",
+        "Disk & pressure", "Network", "Steps", "Event log", "Limit",
     ]  # fmt: skip
     assert len({pane.JUMP for pane in panes}) == len(panes)
     assert all(pane.JUMP in pane.TITLE.upper() for pane in panes)

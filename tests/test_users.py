@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from loadwatch.analysis.users import Day, Habits, assumptions, audience, audience_text
 from loadwatch.core.metric import Catalogue
+from loadwatch.importing.visitors import visitors
 from loadwatch.session import Recorder
 from tests.ticks import CATALOGUE, run
 
@@ -128,6 +130,55 @@ def test_the_limit_of_a_session(tmp_path: Path) -> None:
     found = json.loads(out)
     assert (found["rate"], found["users_per_day"]) == (17.0, 163_200)
     assert (found["below"]["rate"], found["below"]["users_per_day"]) == (18.0, 172_800)
+
+
+def log_of(seconds: list[tuple[str, int]]) -> str:
+    """An access log of pages: of which client each, and how many seconds after midnight."""
+    begin = datetime(2026, 11, 3, tzinfo=UTC)
+    return "".join(
+        f"{client} - - [{begin + timedelta(seconds=at):%d/%b/%Y:%H:%M:%S} +0000]"
+        f' "GET /{at}/ HTTP/1.1" 200 5\n'
+        for client, at in seconds
+    )
+
+
+HOURS = [(f"10.0.0.{hour}", 3600 * hour + at) for hour in range(24) for at in (0, 20, 40)]
+EVENING = [(f"10.1.0.{n}", 3600 * 20 + at) for n in range(24) for at in (600, 620, 640)]
+TWICE = [("10.0.0.1", 3600 * 23 + at) for at in (0, 20, 40)]
+
+
+@pytest.mark.parametrize(
+    ("hits", "told"),
+    [
+        # Two days' worth of requests in one day, half of them in one hour and a bit.
+        (HOURS, (3.0, 1.0, 60.0, 1.0)),
+        ([*HOURS, *TWICE], (3.0, 25 / 24, 60.0, 2 / (25 / 24))),
+        ([*HOURS, *EVENING], (3.0, 1.0, 60.0, 25 / 2)),
+        (HOURS[:36], (3.0, 1.0, 60.0, None)),
+        (HOURS[:60:3], (1.0, 1.0, None, None)),
+    ],
+)
+def test_an_access_log_tells_of_its_users(
+    hits: list[tuple[str, int]], told: tuple[float | None, ...]
+) -> None:
+    found = visitors(log_of(hits).splitlines(), "access.log")
+    assert found[:4] == pytest.approx(told)
+    assert found.told[0].startswith(f"access.log: {len(hits) // (3 if hits[1][1] == 20 else 1)} ")
+
+
+def test_what_is_given_goes_before_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(log_of(HOURS) + "nonsense\n", encoding="ascii")
+    code, out, error = users(
+        "17", "--access-log", str(log), "--visits-per-day", "2", "--utilisation", "1", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert (found["concurrent_users"], found["users_per_day"]) == (340, 244_800)
+    assert "24 visits (pauses under 30 min) of 24 visitors, 72 requests for pages" in error
+    assert "left out: 1 requests" in error
+    code, out, error = users("17", "--access-log", str(tmp_path / "none"))
+    assert (code, out) == (2, "") and error.count("\n") == 1
 
 
 def test_a_session_without_a_limit_is_one_line(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.errors import PlanError
 from loadwatch.core.histogram import Histogram
 from loadwatch.load import messages
+from loadwatch.load.answer import Checked
 from loadwatch.load.connection import Connection
 from loadwatch.load.engine import tls_context
 from loadwatch.load.generator import ClosedLoop
@@ -337,7 +338,7 @@ async def test_an_endless_body_is_not_held() -> None:
         wire = Wire("127.0.0.1", port, None, 1.0, 10)
         stream = Stream("home", render(build(f"http://127.0.0.1:{port}", "/", {}, True)))
         wire.fire(stream, time.monotonic(), time.monotonic())
-        (connection,) = wire._open
+        (connection,) = stream.open
         while wire.open:
             await asyncio.sleep(0.01)
             assert len(connection.head or b"") <= 512 * 1024
@@ -437,13 +438,16 @@ RESPONSES = st.sampled_from(
 @given(
     st.lists(RESPONSES | st.binary(max_size=60), max_size=6).map(b"".join),
     st.lists(st.integers(0, 400), max_size=12),
+    st.booleans(),
 )
-def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int]) -> None:
+def test_no_bytes_in_any_cut_raise_or_lose_a_request(
+    data: bytes, cuts: list[int], checked: bool
+) -> None:
     """Whatever a server sends: each request ends once, or is still open for its timeout."""
 
     async def feed() -> None:
         wire = Wire("127.0.0.1", 80, None, 5, 10)
-        stream = Stream("home", b"GET / HTTP/1.1\r\n\r\n")
+        stream = Stream("home", Checked(b"GET / HTTP/1.1\r\n\r\n"), checked=checked)
         edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
         connection = Connection(wire, stream, b"", 0.0, 0.0)
         connection.stream = None
@@ -458,12 +462,12 @@ def test_no_bytes_in_any_cut_raise_or_lose_a_request(data: bytes, cuts: list[int
             if not transport.aborted:
                 connection.data_received(data[begin:end])
         connection.connection_lost(None)
-        for other in wire._open:
+        for other in stream.open:
             assert other is not connection  # the connection is gone: its request ended, or retried
         bucket = stream.bucket
         ended = bucket.completed + sum(bucket.errors.values())
         assert ended + wire.open == fired == bucket.offered
-        assert wire.open_of(stream) == wire.open
+        assert len(stream.open) == wire.open
         assert fired > 0 or not data
         wire.close()
 

@@ -15,6 +15,7 @@ from typing import Any
 from textual.app import App
 
 from loadwatch.analysis.thresholds import Thresholds
+from loadwatch.core.action import Done
 from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import RunStatus
@@ -23,7 +24,7 @@ from loadwatch.core.histogram import index_of
 from loadwatch.core.history import History
 from loadwatch.core.limit import Goal
 from loadwatch.core.metric import GROUP_METRICS, LOAD_METRICS, Catalogue, Metric, Unit, under_host
-from loadwatch.core.plan import Group, Host
+from loadwatch.core.plan import Group, Host, Value
 from loadwatch.core.reading import HostStatus, Process, Reading
 from loadwatch.core.tick import Tick
 from loadwatch.core.ticker import Ticker
@@ -105,6 +106,12 @@ class FakeControls:
         self.calls.append(("find_limit",))
         if self.status.connections is not None:
             raise PlanError("a closed loop has no rate whose limit could be found")
+
+    async def act(self, name: str, value: Value) -> Done:
+        self.calls.append(("act", name, value))
+        if self._failure is not None:
+            raise self._failure
+        return Done(0 if value == 5 else 1, ("[b]restarted[/b]",))
 
     async def export(self) -> str:
         self.calls.append(("export",))

@@ -22,9 +22,6 @@ JUDGED_SECONDS = 5
 TREND = 600
 """Seconds at most over which open requests are seen to pile up."""
 
-ONE_RUNS = (0.5, 2.0)
-"""Between these is the run queue of a machine on which one thread works."""
-
 FULL = 100.0
 """Percent."""
 
@@ -115,15 +112,12 @@ class Server:
 
     @cached_property
     def on_one_core(self) -> Sequence[Group]:
-        """The groups that keep one CPU busy, on a machine with more of which no other works."""
-        count, busy = self.mean("cpu.count"), self.cpu("us", "sy")
-        if count is None or busy is None or count < 2:
+        """The groups with a process that takes a whole CPU, on a machine that has more of them."""
+        count, busy = self.mean("cpu.count"), self.cpu("us", "sy", "st")
+        if count is None or busy is None or count < 2 or busy >= FULL * self.signs.cpu_busy:
             return []
-        within = FULL * self.signs.one_core
-        low, high = ONE_RUNS
-        if abs(busy - FULL / count) > within or not low <= self.amount("procs.r") <= high:
-            return []
-        return [group for group in self.groups if abs((group.mean("cpu") or 0) - FULL) <= within]
+        whole = FULL * (1 - self.signs.one_core)
+        return [group for group in self.groups if (group.mean("cpu_max") or 0.0) >= whole]
 
     @cached_property
     def is_waiting_for_io(self) -> bool:
@@ -269,17 +263,26 @@ class Stretch:
         """The process groups of all servers."""
         return (group for server in self.servers for group in server.groups)
 
-    @cached_property
-    def busy_workers(self) -> float | None:
-        """How many requests are worked on at once, by Little's law; None without a baseline.
+    def concurrency(self, answers: int) -> float | None:
+        """How many requests such `answers` take at once, by Little's law; None without a baseline.
 
         J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9 (1961):
         what is answered per second, times the service time at an easy rate, in which nobody waits.
         """
-        if self.baseline is None:
+        if self.baseline is None or not self.summary.firing:
             return None
         service = self.baseline.histogram("service").mean
-        return None if service is None else self.summary.rate("load.completed") * service
+        return None if service is None else answers / self.summary.firing * service
+
+    @property
+    def busy_workers(self) -> float | None:
+        """How many requests are worked on at once; None without a baseline."""
+        return self.concurrency(self.answered)
+
+    @property
+    def mean_open(self) -> float:
+        """Requests that are open at the end of a second, on average."""
+        return statistics.fmean(self.recent or [0.0])
 
     def describe(self) -> str:
         """The requests in one line."""
@@ -293,4 +296,4 @@ class Stretch:
         opened = self.recent
         if self.is_rising:
             return f"open requests rising from {opened[0]:.0f} to {opened[-1]:.0f}"
-        return f"{statistics.fmean(opened or [0.0]):.1f} open on average"
+        return f"{self.mean_open:.1f} open on average"

@@ -82,6 +82,16 @@ def verdict_at(search: Search, hosts: Sequence[str], signs: Signs = SIGNS) -> Ve
     return judge(summary, reasons, hosts, passed, signs, fails=search.fails_at is not None)
 
 
+def slo_as_json(slo: Slo, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What must hold at a rate, as JSON-ready data; times in ms."""
+    return {
+        "p95_ms": slo.p95 * 1000,
+        "p99_ms": slo.p99 * 1000,
+        "errors": slo.errors,
+        "thresholds": {rule.metric.key: rule.text for rule in rules},
+    }
+
+
 def as_json(
     search: Search,
     *,
@@ -100,12 +110,7 @@ def as_json(
         "ended": search.ended,
         "valid": not search.is_invalid,
         "consistent": not search.is_odd,
-        "slo": {
-            "p95_ms": goal.slo.p95 * 1000,
-            "p99_ms": goal.slo.p99 * 1000,
-            "errors": goal.slo.errors,
-            "thresholds": {rule.metric.key: rule.text for rule in rules},
-        },
+        "slo": slo_as_json(goal.slo, rules),
         "arrival": arrival,
         "quick": goal.pace.name == "quick",
         "warm_up_s": goal.pace.warm_up,
@@ -123,6 +128,7 @@ def as_json(
                 "p95_ms": None if trial.p95 is None else round(trial.p95 * 1000, 3),
                 "p99_ms": None if trial.p99 is None else round(trial.p99 * 1000, 3),
                 "errors": round(trial.errors, 6),
+                "completed": round(trial.completed, 3),
             }
             for trial in search.trials
         ],

@@ -22,7 +22,11 @@ def for_workers(stretch: Stretch) -> str:
     group, size = groups[-1], _size(groups[-1])
     if more < 1:
         return f"no memory for more {group.name} of {size}: shorter waits on databases and services"
-    return f"memory for {more} more {group.name} of {size}; or shorter waits on other services"
+    count = round(group.mean("count") or 0.0)
+    return (
+        f"try {count + min(more, count)} {group.name} instead of {count}: there is memory for "
+        f"{more} more of {size}; or shorter waits on databases and other services"
+    )
 
 
 def _fit(group: Group) -> str:

@@ -12,6 +12,7 @@ from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import SHARES, Summary
+from loadwatch.core.tick import SERVER, distribution_of
 
 STATISTICS = ("mean", *SHARES, "max")
 LAG_STATISTICS = ("p50", "p99", "max")
@@ -62,6 +63,7 @@ def result(
         },
         "scenarios": {
             name: _numbers(summary, f"scenario.{name}", name, duration, closed)
+            | _told(summary, name)
             for name in _scenarios(summary)
         },
         "verdict": verdict.as_json(),
@@ -106,6 +108,31 @@ def _numbers(
         "service_ms": _times(summary.histogram("service", scenario)),
         "send_lag_ms": None if closed else _times(lag, LAG_STATISTICS),
         "received_bytes": summary.count(f"{owner}.received"),
+    }
+
+
+def _told(summary: Summary, scenario: str) -> dict[str, Any]:
+    """What the scenario's answers told of the server's work; nothing where they did not."""
+    server = f"scenario.{scenario}.{SERVER}"
+    if f"{server}.sampled" not in summary.tallies:
+        return {}
+    times: dict[str, dict[str, float | None]] = {}
+    numbers: dict[str, dict[str, float | None]] = {}
+    for key in sorted(summary.tallies):
+        name = key.rpartition(".")[2]
+        _, kind = distribution_of(key) or (None, "")
+        what, _, entry = kind.partition(".")
+        if key.startswith(f"scenario.{scenario}.") and entry:
+            value = summary.statistic(key)
+            found, scale = (times, 1000) if what == SERVER else (numbers, 1)
+            found.setdefault(entry, {})[name] = None if value is None else round(value * scale, 3)
+    return {
+        "server": {
+            "sampled": summary.count(f"{server}.sampled"),
+            "unreadable": summary.count(f"{server}.unreadable"),
+            "times_ms": times,
+            "numbers": numbers,
+        }
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadwatch.analysis import remedy
@@ -32,7 +32,7 @@ def described(servers: Iterable[Server]) -> list[str]:
 
 
 def _at_ease(stretch: Stretch) -> list[str]:
-    if not stretch.keeps_up or (stretch.slowdown or 0.0) >= SLOWER:
+    if not stretch.keeps_up or (stretch.slowdown or 0.0) >= SLOWER or _out_of_memory(stretch):
         return []
     return [stretch.describe(), *described(stretch.servers)]
 
@@ -80,7 +80,8 @@ def _one_core(stretch: Stretch) -> list[str]:
         for server in stretch.servers
         for group in server.on_one_core
         for line in (
-            f"{server.name}: {group.name} {format_value(group.mean('cpu'), Unit.PERCENT)} of a CPU",
+            f"{server.name}: the busiest of {group.mean('count'):.0f} {group.name} takes "
+            f"{format_value(group.mean('cpu_max'), Unit.PERCENT)} of a CPU",
             server.describe(),
         )
     ]
@@ -101,9 +102,9 @@ def _io_wait(stretch: Stretch) -> list[str]:
 def _waiting(stretch: Stretch) -> list[str]:
     """Signs that requests wait for their turn, in numbers."""
     told = [stretch.describe_queue()] if not stretch.is_closed and stretch.is_rising else []
-    for key, name in (("load.status.503", "503"), ("load.errors.timeout", "timeouts")):
-        if (count := stretch.summary.count(key)) > stretch.signs.waiting * stretch.offered:
-            told.append(f"{count} {name} of {stretch.offered} requests")
+    late = {kind: count for kind, count in stretch.failures.items() if kind in _late(stretch)}
+    if any(count > stretch.signs.waiting * stretch.offered for count in late.values()):
+        told.append(_failed(late, stretch.offered))
     for server in stretch.servers:
         if server.is_sustained("listen.overflows"):
             rate = server.tell("listen.overflows", Unit.PER_SECOND)
@@ -113,6 +114,26 @@ def _waiting(stretch: Stretch) -> list[str]:
                 f"{server.name}: {server.amount('listen.queued'):.1f} connections in listen queues"
             )
     return told
+
+
+def _late(stretch: Stretch) -> Sequence[str]:
+    """The failures that tell of waiting: timeouts, and 503 where they come from a full queue.
+
+    Before a server that turns away at once nobody waits: its workers have little to do, and not
+    more requests are open than such answers take.
+    """
+    at_once = SLOWER * (stretch.concurrency(stretch.summary.count("load.completed")) or 0.0)
+    is_queue = stretch.mean_open >= max(1.0, at_once) or _are_workers_busy(stretch) is True
+    return ("timeout", "503") if is_queue else ("timeout",)
+
+
+def _failed(failures: Mapping[str, int], offered: int) -> str:
+    """`3 × status 500, 2 × connect error of 20 requests`."""
+    told = (
+        f"{count} × status {kind}" if kind[0].isdigit() else f"{count} × {kind} error"
+        for kind, count in failures.items()
+    )
+    return f"{', '.join(told)} of {offered} requests"
 
 
 def _busy(stretch: Stretch) -> list[str]:
@@ -126,15 +147,22 @@ def _busy(stretch: Stretch) -> list[str]:
     ]
 
 
+def _are_workers_busy(stretch: Stretch) -> bool | None:
+    """Whether most workers of some group have work; None where nobody can tell."""
+    busy = stretch.busy_workers
+    counts = [group.mean("count") or 0.0 for group in stretch.groups]
+    if busy is None or not counts:
+        return None
+    return any(busy >= stretch.signs.workers * count for count in counts)
+
+
 def _are_workers_idle(stretch: Stretch) -> bool:
     """Whether work for few of the workers is known to be all that there is.
 
     Where nobody can tell how many work, an empty listen queue tells: whoever waits was let in.
     """
-    busy = stretch.busy_workers
-    counts = [group.mean("count") or 0.0 for group in stretch.groups]
-    if busy is not None and counts:
-        return all(busy < stretch.signs.workers * count for count in counts)
+    if (busy := _are_workers_busy(stretch)) is not None:
+        return not busy
     queues = [server.mean("listen.queued") for server in stretch.servers]
     refused = stretch.summary.count("load.status.503") > stretch.signs.waiting * stretch.offered
     return not refused and all(queued is not None and queued < 1 for queued in queues)
@@ -173,20 +201,18 @@ def _network(stretch: Stretch) -> list[str]:
 def _deaf(stretch: Stretch) -> list[str]:
     if not stretch.is_deaf:
         return []
-    told = ", ".join(f"{count} {kind}" for kind, count in stretch.failures.items())
-    return [f"{told} of {stretch.offered} requests", *described(stretch.servers)]
+    return [_failed(stretch.failures, stretch.offered), *described(stretch.servers)]
 
 
 def _failing(stretch: Stretch) -> list[str]:
     failures = stretch.failures
-    slow = sum(failures.pop(kind, 0) for kind in ("timeout", "503"))
+    slow = sum(failures.pop(kind, 0) for kind in _late(stretch))
     failed = sum(failures.values())
     if not stretch.is_idle or stretch.is_rising or failed <= slow:
         return []
     if failed <= stretch.signs.failing * stretch.offered:
         return []
-    told = ", ".join(f"{count} {kind}" for kind, count in failures.items())
-    return [f"{told} of {stretch.offered} requests", *described(stretch.servers)]
+    return [_failed(failures, stretch.offered), *described(stretch.servers)]
 
 
 def _share(value: float) -> str:
@@ -202,7 +228,7 @@ RULES: tuple[Rule, ...] = (
         AT_EASE,
         lambda s: (
             f"{_share(s.answered)} of the requests are answered well, open ones do not pile "
-            f"up, p95 is below {SLOWER:g} × that of the easiest step"
+            f"up, p95 is below {SLOWER:g} × that of the easiest step, nothing runs out of memory"
         ),
         _at_ease,
         _say("raise the rate to find the limit"),
@@ -230,7 +256,7 @@ RULES: tuple[Rule, ...] = (
             f"sustained"
         ),
         _quota,
-        _say("raise the quota of the group's control group: the machine itself has CPU left"),
+        _say("raise the quota of the group's control group, or make a request cost less CPU"),
     ),
     Rule(
         "CPU (stolen)",
@@ -259,11 +285,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "CPU (one core)",
         lambda s: (
-            f"several CPUs, us + sy and a group's CPU within {_share(s.one_core)} of one, r near "
-            f"1, and requests pile up"
+            f"several CPUs, us + sy + st < {_share(s.cpu_busy)}, the busiest process of a group "
+            f"within {_share(s.one_core)} of one CPU, and requests pile up"
         ),
         _one_core,
-        _say("it works on one CPU only: more worker processes, or less under one lock"),
+        _say("a process uses one CPU at most: more worker processes, or less work in this one"),
     ),
     Rule(
         "IO wait",
@@ -277,8 +303,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "worker queue",
         lambda s: (
-            f"id + wa ≥ {_share(s.cpu_idle)}, no rule above, yet requests pile up, or 503 and "
-            f"timeouts pass {_share(s.waiting)}, or listen queues fill"
+            f"id + wa ≥ {_share(s.cpu_idle)}, no rule above, yet requests pile up, or timeouts or "
+            f"503 pass {_share(s.waiting)}, or listen queues fill; 503 count where requests are "
+            f"open, one at least, and {SLOWER:g} × what such answers take at the easiest step"
         ),
         _queue(is_downstream=False),
         remedy.for_workers,
@@ -306,7 +333,7 @@ RULES: tuple[Rule, ...] = (
         "failing fast",
         lambda s: (
             f"id + wa ≥ {_share(s.cpu_idle)}, nothing piles up, yet {_share(s.failing)} fail by "
-            f"other than 503 and timeouts"
+            f"other than timeouts and the 503 of a queue"
         ),
         _failing,
         _say("read the server's error log: it refuses or fails long before it is busy"),

@@ -59,7 +59,7 @@ def scalability(
     opened = {_mean_open(seen): trial.rate for trial, seen in told}
     bend = knee([(_mean_open(seen), _completed(seen)) for _, seen in told])
     return Scalability(
-        costs={} if top is None else {h: c for h in hosts if (c := _cost(top, h)) is not None},
+        costs={} if top is None else {h: c for h in hosts if (c := cost_of(top, h)) is not None},
         little=None if top is None or (point := _point(top)) is None else point[0],
         seen=None if top is None else _mean_open(top),
         usl=fit_usl(fit),
@@ -104,7 +104,8 @@ def _point(seen: Summary) -> tuple[float, float] | None:
     return None if service is None else (concurrency(rate, service), rate)
 
 
-def _cost(seen: Summary, host: str) -> Cost | None:
+def cost_of(seen: Summary, host: str) -> Cost | None:
+    """What a request costs `host`; None where its CPU is not known."""
     busy, cpus = (seen.mean(f"host.{host}.cpu.{part}") for part in ("us", "count"))
     if busy is None or cpus is None:
         return None

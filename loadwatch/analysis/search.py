@@ -36,6 +36,7 @@ TURN = 2.0
 
 FOUND = "found"
 CEILING = "the ceiling passes"
+FIRST_FAILS = "the first rate fails"
 """Why a search is over that came to its end."""
 
 UNDECIDED: Standing = "UNDECIDED"
@@ -140,7 +141,7 @@ class Search:
             self._passed[rate] = passed
             low = self.sustained
             if low is None:
-                return "the first rate fails"
+                return FIRST_FAILS
             if confirms and passed:
                 return FOUND if self.fails_at else CEILING
             tried += confirms
@@ -304,5 +305,6 @@ def _told(total: Summary, rate: float, verdict: Standing, reason: str, confirms:
     )
     errors = bad / requests if requests else 0.0
     return RateTrial(
-        rate, verdict, reason, total.first, total.seconds, requests, p95, p99, errors, confirms
-    )
+        rate, verdict, reason, total.first, total.seconds, requests, p95, p99, errors,
+        total.rate("load.completed"), confirms,
+    )  # fmt: skip

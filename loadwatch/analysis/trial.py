@@ -35,9 +35,12 @@ SETTLED = 3
 
 
 def errors_of(summary: Summary) -> tuple[int, int]:
-    """Requests without a good answer (a status from 400 on, none at all, dropped), and all."""
+    """Requests without a good answer (a status from 400 on or not expected, a wrong body, none at
+    all, dropped), and all."""
+    unanswered = summary.counts("load.errors")
+    unanswered.pop("content", None)  # those were answered, though not well
     bad = summary.count("load.completed") - summary.count("load.goodput")
-    bad += sum(summary.counts("load.errors").values()) + summary.count("load.dropped")
+    bad += sum(unanswered.values()) + summary.count("load.dropped")
     return bad, max(summary.count("load.offered"), bad)
 
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from loadwatch.analysis.thresholds import Outcome, Rule, Thresholds
 from loadwatch.core.metric import format_clock
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Tick
+from loadwatch.core.tick import Tick, distribution_of
 
 
 class Watcher:
@@ -116,11 +116,13 @@ class _Window:
     def _reduced(self, tick: Tick) -> Tick:
         """What of a second the rule looks at: a window of many seconds is added up every second."""
         key = self._rule.metric.key
-        kind = key.rsplit(".", 2)[1]
+        _, kind = distribution_of(key) or (None, "")
         values: Mapping[str, float] = {
             name: value
             for name, value in tick.values.items()
             if name.endswith((".offered", ".errors.timeout")) or fnmatchcase(name, key)
         }
-        histograms = {own: counts for own, counts in tick.histograms.items() if own[1] == kind}
+        histograms = {
+            own: counts for own, counts in tick.histograms.items() if fnmatchcase(own[1], kind)
+        }
         return replace(tick, values=values, histograms=histograms, processes=(), events=())

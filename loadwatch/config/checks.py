@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.core.action import PLACE, awaited, shell_line
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
-from loadwatch.core.plan import NAME, Access, Data, Group, Host, Load, Plan, Scenario
+from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario
+from loadwatch.core.texts import texts
 
+LONGEST_TIMEOUT = 3600
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -42,7 +45,7 @@ def check(plan: Plan, source: str) -> Plan:
         raise wrong("target.url", "put credentials into a header, not into the URL")
     if not 0 <= plan.load.seed < 2**63:
         raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
-    if plan.target.timeout > 3600:
+    if plan.target.timeout > LONGEST_TIMEOUT:
         raise wrong("target.timeout", "at most 1h")
     _check_engine(plan.load, wrong)
     if not plan.scenarios:
@@ -63,6 +66,7 @@ def check(plan: Plan, source: str) -> Plan:
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)
+    _check_actions([action for host in plan.hosts for action in host.actions], wrong)
     total = sum(scenario.rate for scenario in plan.scenarios)
     if plan.load.max_rate is not None:
         if plan.load.connections:
@@ -94,6 +98,9 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
+    _check_body(scenario, wrong)
+    if scenario.timeout is not None and scenario.timeout > LONGEST_TIMEOUT:
+        raise wrong(f"{where}.timeout", "at most 1h")
     for name, value in scenario.headers.items():
         if not HEADER_NAME.fullmatch(name):
             raise wrong(f"{where}.headers", f"{name!r} is no header name")
@@ -101,14 +108,27 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
 
 
+def _check_body(scenario: Scenario, wrong: Callable[[str, str], PlanError]) -> None:
+    where = f"scenario.{scenario.name}"
+    bodies = [
+        name for name in ("body", "json", "form", "multipart")
+        if getattr(scenario, name) is not None
+    ]  # fmt: skip
+    if len(bodies) > 1:
+        raise wrong(where, f"a request has one body: {' or '.join(bodies)}")
+    if bodies and bodies != ["body"] and scenario.method in ("GET", "HEAD"):
+        raise wrong(f"{where}.method", f'{scenario.method} carries no {bodies[0]}: "POST"?')
+    if scenario.method == "HEAD" and scenario.expect.contains is not None:
+        raise wrong(f"{where}.expect.contains", "the answer to HEAD has no body")
+
+
 def _check_expressions(
     scenario: Scenario, data: Mapping[str, Data], wrong: Callable[[str, str], PlanError]
 ) -> None:
     """Columns are looked for when the file is read; here only whether there is such a table."""
     where = f"scenario.{scenario.name}"
-    texts = {f"{where}.headers.{name}": value for name, value in scenario.headers.items()}
-    texts |= {f"{where}.path": scenario.path, f"{where}.body": scenario.body or ""}
-    for key, text in texts.items():
+    for field, text in texts(scenario):
+        key = f"{where}.{field}"
         try:
             columns = [part for part in parse(text) if isinstance(part, Column)]
         except ValueError as error:
@@ -126,6 +146,25 @@ def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
     except ValueError as error:
         to = ".to" if isinstance(host.ssh, Access) else ""
         raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
+
+
+def _check_actions(actions: Sequence[Action], wrong: Callable[[str, str], PlanError]) -> None:
+    names = [action.name for action in actions]
+    for action in actions:
+        where = f"host.action.{action.name}"
+        if names.count(action.name) > 1:
+            raise wrong("host.action", f"the name {action.name!r} is given twice")
+        if not action.values or PLACE not in action.command:
+            raise wrong(where, f"it takes values, and {PLACE} in its command")
+        try:
+            for value in action.values:
+                shell_line(action, value)
+        except ValueError as error:
+            raise wrong(f"{where}.command", str(error)) from None
+        try:
+            awaited(action.wait or "http 200 on /")
+        except ValueError as error:
+            raise wrong(f"{where}.wait", str(error)) from None
 
 
 def check_groups(host: Host, source: str) -> None:

@@ -15,7 +15,7 @@ from loadwatch.config.units import from_toml
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import did_you_mean
 from loadwatch.core.naming import plain_name
-from loadwatch.core.plan import Plan, Scenario, Target, Threshold
+from loadwatch.core.plan import Data, Plan, Scenario, Target, Threshold, Upload
 
 
 def load_plan(path: Path) -> Plan:
@@ -32,14 +32,23 @@ def load_plan(path: Path) -> Plan:
 
 
 def _from_directory(plan: Plan, directory: Path) -> Plan:
-    """`plan` with its data files found wherever the program is run from."""
-    data = {
-        name: msgspec.structs.replace(
-            table, file=str((directory / Path(table.file).expanduser()).absolute())
-        )
-        for name, table in plan.data.items()
-    }
-    return msgspec.structs.replace(plan, data=data)
+    """`plan` with the files of its tables found wherever the program is run from."""
+    replace = msgspec.structs.replace
+
+    def found(table: Any) -> Any:
+        if not isinstance(table, Data | Upload):
+            return table
+        file = (directory / Path(table.file).expanduser()).absolute()
+        return replace(table, file=str(file))
+
+    data = {name: found(table) for name, table in plan.data.items()}
+    scenarios = tuple(
+        replace(s, multipart={name: found(part) for name, part in s.multipart.items()})
+        if s.multipart
+        else s
+        for s in plan.scenarios
+    )
+    return replace(plan, data=data, scenarios=scenarios)
 
 
 def plan_for(url: str) -> Plan:

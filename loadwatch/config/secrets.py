@@ -14,6 +14,7 @@ from loadwatch.config.checks import check
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import plain, without
 from loadwatch.core.plan import Plan, Scenario
+from loadwatch.core.texts import rewrite
 
 _ENVIRONMENT = re.compile(r"(?<!\$)\$\{env:([^}]*)\}")
 _SECRET = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
@@ -27,8 +28,8 @@ def variables(plan: Plan) -> list[str]:
 
 
 def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
-    """`plan` with its secrets in place: `${env:NAME}` in URLs, paths, headers and bodies, `@file`
-    as a header's value or a body (whose bytes that are not UTF-8 become surrogates, PEP 383).
+    """`plan` with its secrets in place: `${env:NAME}` in URLs and a request's texts, `@file` as a
+    header's value or a body (whose bytes that are not UTF-8 become surrogates, PEP 383).
     What is filled in is no expression. PlanError for a variable that is not set or a file that
     cannot be read.
     """
@@ -52,16 +53,13 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
         return plain(data.decode(errors="surrogateescape"))
 
     def scenario(written: Scenario) -> Scenario:
-        where = f"scenario.{written.name}"
-        return msgspec.structs.replace(
-            written,
-            path=fill(written.path, f"{where}.path"),
-            headers={
-                name: content(value, f"{where}.headers.{name}").strip()
-                for name, value in written.headers.items()
-            },
-            body=None if written.body is None else content(written.body, f"{where}.body"),
-        )
+        def change(key: str, text: str) -> str:
+            where = f"scenario.{written.name}.{key}"
+            if key.startswith("headers."):
+                return content(text, where).strip()
+            return content(text, where) if key == "body" else fill(text, where)
+
+        return rewrite(written, change)
 
     target = msgspec.structs.replace(plan.target, url=fill(plan.target.url, "target.url"))
     proxy = plan.load.proxy and fill(plan.load.proxy, "load.proxy")
@@ -75,17 +73,16 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
 
 
 def redact(plan: Plan) -> dict[str, Any]:
-    """The plan as plain data for records and reports: literal secrets in headers are blanked."""
-    scenarios = tuple(
-        msgspec.structs.replace(
-            scenario,
-            headers={
-                name: REDACTED if is_literal_secret(name, value) else value
-                for name, value in scenario.headers.items()
-            },
-        )
-        for scenario in plan.scenarios
-    )
+    """The plan as plain data for records and reports: literal secrets in headers, and in fields
+    whose names say so, are blanked.
+    """
+
+    def blanked(key: str, text: str) -> str:
+        place, _, name = key.partition(".")
+        is_secret = is_literal_secret if place == "headers" else _is_in_clear
+        return REDACTED if place != "expect" and is_secret(name, text) else text
+
+    scenarios = tuple(rewrite(scenario, blanked) for scenario in plan.scenarios)
     load = msgspec.structs.replace(plan.load, proxy=plan.load.proxy and _bare(plan.load.proxy))
     shown = msgspec.structs.replace(plan, load=load, scenarios=scenarios)
     builtins: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=float)
@@ -107,16 +104,21 @@ def recorded(document: Mapping[str, Any], source: str) -> Plan:
 
 
 def sounds_secret(name: str) -> bool:
-    """Whether a header or a column of this name is likely to hold a credential."""
+    """Whether a header, field or column of this name is likely to hold a credential."""
     return _SECRET.search(name) is not None
 
 
 def is_literal_secret(header: str, value: str) -> bool:
-    """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`.
+    """Whether a header carries a credential in clear, instead of by `${env:…}` or `@file`."""
+    return not value.startswith("@") and _is_in_clear(header, value)
+
+
+def _is_in_clear(name: str, value: str) -> bool:
+    """Whether a header or field carries a credential in clear.
 
     Beside `${env:…}` there may be names and schemes (`sessionid=`, `Bearer`), but no values.
     """
-    if not sounds_secret(header) or value.startswith("@"):
+    if not sounds_secret(name):
         return False
     bare = without(value)
     return bare == value or not all(map(_NAMES.fullmatch, re.split(r"[;,\s]+", bare)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from loadwatch.core.plan import ByteRate, Seconds
+from loadwatch.core.plan import ByteRate, Seconds, Size
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTE_RATE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)/s")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)")
+_BYTE_RATE = re.compile(_SIZE.pattern + "/s")
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
-WITH_UNIT = {Seconds: _DURATION, ByteRate: _BYTE_RATE}
+WITH_UNIT = {Seconds: _DURATION, ByteRate: _BYTE_RATE, Size: _SIZE}
 """What stands in TOML as a string with its unit."""
 
 
@@ -41,4 +42,11 @@ def from_toml(kind: type, value: object) -> object:
         if match is None:
             raise ValueError(f"expected bytes per second such as `1MiB/s`, got {value!r}")
         return ByteRate(float(match[1]) * _SIZES[match[2]])
+    if kind is Size:
+        match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+        if match is not None:
+            return Size(float(match[1]) * _SIZES[match[2]])
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"expected bytes such as `1MiB` or 1048576, got {value!r}")
+        return Size(value)
     raise NotImplementedError(kind)

@@ -26,6 +26,8 @@ class ScenarioBucket(msgspec.Struct):
     included at the time given up), `service` (send to done; making a connection where there is none
     is part of it), `lag` (due to send). `connected` counts the connections that were begun.
     `retry_after` is the wait (seconds) that the server asked for last, with a 429 or a 503.
+    `told` are histograms, by kind, of what the server said of its own work in the answers that were
+    `sampled`; `unreadable` counts what of it was passed over.
     """
 
     offered: int = 0
@@ -44,6 +46,9 @@ class ScenarioBucket(msgspec.Struct):
     response: dict[int, int] = {}
     service: dict[int, int] = {}
     lag: dict[int, int] = {}
+    sampled: int = 0
+    unreadable: int = 0
+    told: dict[str, dict[int, int]] = {}
 
 
 class Bucket(msgspec.Struct):
@@ -75,11 +80,15 @@ def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
     total.in_flight += part.in_flight
     total.oldest = max(total.oldest, part.oldest)
     total.retry_after = max(total.retry_after, part.retry_after)
+    total.sampled += part.sampled
+    total.unreadable += part.unreadable
     _add_counts(total.status, part.status)
     _add_counts(total.errors, part.errors)
     _add_counts(total.response, part.response)
     _add_counts(total.service, part.service)
     _add_counts(total.lag, part.lag)
+    for kind, counts in part.told.items():
+        _add_counts(total.told.setdefault(kind, {}), counts)
 
 
 def _add_counts(total: dict[_K, int], part: dict[_K, int]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadwatch.core.action import Done
 from loadwatch.core.limit import Goal, SearchStatus
-from loadwatch.core.plan import SIGNS, Group, Signs
+from loadwatch.core.plan import SIGNS, Action, Group, Signs, Value
 from loadwatch.core.reading import HostStatus
 
 
@@ -32,7 +33,8 @@ class RunStatus:
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
     `groups` are the process groups of each host: of a replay, where conditions may be unknown,
     their names. `search` is how the last search for the limit stands. `ended` is how many seconds
-    after the start firing was over for good: nothing makes it go on; None while it may.
+    after the start firing was over for good: nothing makes it go on; None while it may. `actions`
+    are what the plan names, by host.
     """
 
     target: str
@@ -51,6 +53,7 @@ class RunStatus:
     signs: Signs = SIGNS
     search: SearchStatus | None = None
     ended: float | None = None
+    actions: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
 
 
 OVER = "firing is over: leave (q), and watch again without an end to go on"
@@ -97,6 +100,14 @@ class Controls(Protocol):
 
         `pause`, or another rate, ends it. PlanError for a closed loop, while a search goes on, or
         once firing is over.
+        """
+        ...
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Do one of the plan's actions on its host; where it ends well, mark what follows.
+
+        PlanError for what the plan does not name, or while a search goes on; HostError where
+        nobody knows how it ended, or the target does not come back.
         """
         ...
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from loadwatch.core.plan import Group
 from loadwatch.core.reading import Limits, Process
 
+ZOMBIE = "Z"
+"""State of a process that has ended, until its parent asks how."""
+
 
 class GroupTally:
     """Follows one group of one host from frame to frame."""
@@ -37,7 +40,7 @@ class GroupTally:
         A restart is a PID that went while another came; a pool that only grows or shrinks has none.
         Growth counts from the first frame in `step`.
         """
-        members = [process for process in processes if self.matches(process)]
+        members = [p for p in processes if p.state != ZOMBIE and self.matches(p)]
         pids = frozenset(process.pid for process in members)
         rss = sum(process.rss for process in members)
         if self._seen is not None:
@@ -45,14 +48,18 @@ class GroupTally:
         if self._seen is None or step != self._step:
             self._step, self._before = step, rss
         self._seen = pids
+        largest = {} if not members else {
+            "rss_max": max(process.rss for process in members),
+            "cpu_max": max(process.cpu for process in members),
+        }  # fmt: skip
         return self._keyed(
             {
                 "count": len(members),
                 "rss": rss,
-                "rss_max": max((process.rss for process in members), default=0),
                 "growth": rss - self._before,
                 "cpu": sum(process.cpu for process in members),
                 "restarts": self._restarts,
+                **largest,
             }
         )
 

@@ -42,17 +42,24 @@ def bounds(index: int) -> tuple[int, int]:
 class Histogram:
     """A distribution of times in seconds.
 
-    `counts` maps bucket index to count. `censored` says how many of the values are timeouts: they
-    stand at the time when we gave up, and every one of them is at or above every answered value,
-    because the timeout is the same for the whole run.
+    `counts` maps bucket index to count, `timeouts` the same for those of the values that stand at
+    the time when we gave up: the true ones are longer. Where only their number is known
+    (`censored`) they are the largest, as all answers of a scenario come within its timeout; those
+    of several scenarios may have several.
     """
 
-    __slots__ = ("censored", "counts", "total")
+    __slots__ = ("counts", "timeouts", "total")
 
     def __init__(self, counts: Mapping[int, int] | None = None, censored: int = 0) -> None:
-        self.counts: dict[int, int] = dict(counts or {})
-        self.total = sum(self.counts.values())
-        self.censored = censored
+        self.counts: dict[int, int] = {}
+        self.timeouts: dict[int, int] = {}
+        self.total = 0
+        self.merge(counts or {}, censored)
+
+    @property
+    def censored(self) -> int:
+        """How many of the values are timeouts."""
+        return sum(self.timeouts.values())
 
     def record(self, seconds: float, count: int = 1) -> None:
         """Count a time in seconds."""
@@ -61,12 +68,19 @@ class Histogram:
         self.total += count
 
     def merge(self, counts: Mapping[int, int], censored: int = 0) -> None:
-        """Add another distribution's counts."""
-        own = self.counts
-        for index, count in counts.items():
-            own[index] = own.get(index, 0) + count
-            self.total += count
-        self.censored += censored
+        """Add another distribution's counts, of which the `censored` largest are timeouts."""
+        self.total += _add(self.counts, counts)
+        for index in sorted(counts, reverse=True) if censored else ():
+            timeouts = min(censored, counts[index])
+            _add(self.timeouts, {index: timeouts})
+            censored -= timeouts
+            if not censored:
+                break
+
+    def join(self, other: Histogram) -> None:
+        """Add another distribution, which knows its timeouts."""
+        self.total += _add(self.counts, other.counts)
+        _add(self.timeouts, other.timeouts)
 
     def percentiles(self, shares: tuple[float, ...]) -> list[float | None]:
         """The values (seconds) at ascending `shares` of 1; None where nothing was recorded.
@@ -95,13 +109,21 @@ class Histogram:
 
     def above(self, seconds: float) -> int:
         """How many values are above `seconds`; a timeout always is, for all that is known."""
-        above = sum(n for index, n in self.counts.items() if bounds(index)[0] > seconds * MICRO)
-        return max(above, self.censored)
+        limit = seconds * MICRO
+        above = sum(n for index, n in self.counts.items() if bounds(index)[0] > limit)
+        return above + sum(n for index, n in self.timeouts.items() if bounds(index)[0] <= limit)
 
     def is_censored(self, share: float) -> bool:
-        """Whether the percentile at `share` is a timeout, so that the truth is "at least"."""
+        """Whether a timeout decides the percentile at `share`, so that the truth is "at least".
+
+        It does where any is at or below it: its true value may be above.
+        """
+        if not self.timeouts:
+            return False
+        first = min(self.timeouts)
+        answered = sum(n for index, n in self.counts.items() if index <= first)
         rank = max(1, math.ceil(share * self.total - 1e-9))
-        return self.censored > 0 and rank > self.total - self.censored
+        return rank > answered - self.timeouts[first]
 
     def is_known(self, share: float) -> bool:
         """Whether there are samples enough to bound the percentile from above.
@@ -124,3 +146,10 @@ class Histogram:
     def max(self) -> float | None:
         """The largest recorded value (seconds, to bucket width); None where empty."""
         return bounds(max(self.counts))[1] / MICRO if self.counts else None
+
+
+def _add(total: dict[int, int], counts: Mapping[int, int]) -> int:
+    """Add `counts` to `total`; how many they are."""
+    for index, count in counts.items():
+        total[index] = total.get(index, 0) + count
+    return sum(counts.values())

@@ -74,7 +74,8 @@ class RateTrial:
     """One rate (1/s) as it was held from second `first` on, for `seconds` after the warm-up.
 
     `reason` says why it is not PASS. Times are in seconds, None where there are too few requests;
-    `errors` is the share of requests without a good answer. `confirms`: it was to confirm a limit.
+    `errors` is the share of requests without a good answer, `completed` the answers per second.
+    `confirms`: it was to confirm a limit.
     """
 
     rate: float
@@ -86,6 +87,7 @@ class RateTrial:
     p95: float | None
     p99: float | None
     errors: float
+    completed: float
     confirms: bool = False
 
 
@@ -96,7 +98,8 @@ class SearchStatus:
     `sustained` is the largest rate that passed below `fails_at`, the smallest that failed; None
     where there is none so far. `left` is about how long it goes on (seconds). `ended` says why it
     is over, empty while it goes on; `invalid` that the load generator was the limit. With
-    `is_odd` a rate passed above one that failed.
+    `is_odd` a rate passed above one that failed. Once it is over, `explained` are the verdict and
+    what the trials tell of how the server scales, a line each, and `knee` is a rate or None.
     """
 
     goal: Goal
@@ -109,3 +112,5 @@ class SearchStatus:
     ended: str = ""
     invalid: bool = False
     is_odd: bool = False
+    explained: tuple[str, ...] = ()
+    knee: float | None = None

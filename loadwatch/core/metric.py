@@ -81,6 +81,13 @@ class Catalogue:
                 return replace(metric, key=key)
         raise KeyError(key)
 
+    def __contains__(self, key: str) -> bool:
+        try:
+            self.of(key)
+        except KeyError:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[Metric]:
         return iter(self._templates.values())
 
@@ -181,6 +188,24 @@ def _load_metrics(prefix: str) -> list[Metric]:
 LOAD_METRICS: tuple[Metric, ...] = (
     *_load_metrics("load"),
     *_load_metrics("scenario.*"),
+    Metric(
+        "scenario.*.server.*.mean", Unit.SECONDS, "Server-Timing mean, sampled", "gauge", "lower"
+    ),
+    Metric(
+        "scenario.*.server.*.p95", Unit.SECONDS, "Server-Timing p95, sampled", "percentile", "lower"
+    ),
+    Metric("scenario.*.header.*.mean", Unit.NUMBER, "Number in a header, mean, sampled"),
+    Metric(
+        "scenario.*.header.*.p95", Unit.NUMBER, "Number in a header, p95, sampled", "percentile"
+    ),
+    Metric("scenario.*.server.sampled", Unit.PER_SECOND, "Answers read for these", "rate"),
+    Metric(
+        "scenario.*.server.unreadable",
+        Unit.PER_SECOND,
+        "Of these broken, or too many",
+        "rate",
+        "lower",
+    ),
     Metric("generator.cpu", Unit.SHARE, "Generator CPU", "gauge", "lower"),
     Metric("generator.loop_lag", Unit.SECONDS, "Generator loop lag", "maximum", "lower"),
     Metric("generator.descriptors", Unit.SHARE, "Generator file descriptors", "maximum", "lower"),
@@ -194,6 +219,7 @@ GROUP_METRICS: tuple[Metric, ...] = (
     Metric("group.*.rss_max", Unit.BYTES, "Largest RSS", "maximum", "lower"),
     Metric("group.*.growth", Unit.BYTES, "RSS growth in the step", "maximum", "lower"),
     Metric("group.*.cpu", Unit.PERCENT, "CPU of the group", "gauge", "lower"),
+    Metric("group.*.cpu_max", Unit.PERCENT, "CPU of its busiest process", "gauge", "lower"),
     Metric("group.*.restarts", Unit.COUNT, "Processes replaced since the start", "maximum"),
 )
 """What `core.group` derives from the processes of a host; keys below `host.<name>.`."""

@@ -7,7 +7,7 @@ has a default. Durations are seconds.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -28,6 +28,10 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A part of a whole."""
 
 
+Header = Annotated[str, msgspec.Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}\Z")]
+"""The name of a header (RFC 9110 §5.6.2, a token)."""
+
+
 class Seconds(float):
     """A duration; in TOML a string with its unit (`30s`, `5m`, `250ms`)."""
 
@@ -36,11 +40,17 @@ class ByteRate(float):
     """Bytes per second; in TOML a string with its unit (`1MiB/s`)."""
 
 
+class Size(int):
+    """A number of bytes; in TOML as such, or a string with its unit (`1MiB`)."""
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The server under load. `timeout` is counted from the instant a request was due.
 
     `verify` checks its certificate against the system's authorities, or those in the file `ca`.
-    `allow` names hosts on the open internet that may be fired at without a word.
+    `allow` names hosts on the open internet that may be fired at without a word. `server_timing`
+    names the headers in which the server tells of its own work: `Server-Timing` has times, any
+    other a whole number (of queries, say).
     """
 
     url: str
@@ -48,6 +58,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verify: bool = True
     ca: str | None = None
     allow: tuple[str, ...] = ()
+    server_timing: Annotated[tuple[Header, ...], msgspec.Meta(max_length=8)] = ("Server-Timing",)
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,19 +72,59 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["in order", "random", "one per visit"] = "in order"
 
 
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A named stream of requests with its own arrival rate (requests per second).
+FieldValue = str | int | float | bool
+"""What a field of a query or a form holds; numbers and truth values are written as in JSON."""
 
-    `body` is sent as it stands (UTF-8); `@file` sends a file's bytes. Path, headers and body may
-    hold expressions (`core.expression`).
+Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
+
+
+class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of `multipart` that is a file, relative to the plan's own directory.
+
+    Its `type` is guessed from its name unless given.
     """
+
+    file: str
+    type: str | None = None
+
+
+class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an answer must be; another one is an error of kind `content`.
+
+    Its `status` is one of these, its body `contains` a text (as it stands, UTF-8; it may hold
+    expressions) and has at most `max_bytes` on the wire.
+    """
+
+    status: Status | tuple[Status, ...] | None = None
+    contains: str | None = None
+    max_bytes: Size | None = None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked for beside the path, and what is expected in return.
+
+    `query` goes behind the path's own. Of `body`, `json`, `form` and `multipart` there may be one:
+    `body` is sent as it stands (UTF-8), `@file` sends a file's bytes. All of these and the path may
+    hold expressions (`core.expression`). `timeout` is the target's unless given.
+    """
+
+    headers: dict[str, str] = {}
+    method: Method = "GET"
+    query: dict[str, FieldValue | list[FieldValue]] = {}
+    body: str | None = None
+    json: Any = None
+    form: dict[str, FieldValue | list[FieldValue]] | None = None
+    multipart: dict[str, FieldValue | list[FieldValue] | Upload] | None = None
+    timeout: Seconds | None = None
+    expect: Expect = Expect()
+
+
+class Scenario(Request, frozen=True, forbid_unknown_fields=True):
+    """A named stream of requests with its own arrival rate (requests per second)."""
 
     name: Name
     path: str = "/"
     rate: Rate = 10.0
-    headers: dict[str, str] = {}
-    method: Method = "GET"
-    body: str | None = None
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +146,7 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `connections` makes it a closed loop of so many connections, as fast as they go, whatever the
     scenarios' rates say (their proportions hold). `requests` ends the run after so many. The engine
     `httpx` costs many times what `wire` does, and can do what that cannot: `http2`, and a `proxy`.
+    `compression` accepts what browsers do (`Accept-Encoding`), where a scenario says nothing else.
     """
 
     arrival: Literal["uniform", "poisson"] = "poisson"
@@ -102,6 +154,7 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] = "auto"
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 1000
     keep_alive: bool = True
+    compression: bool = True
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
     requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -123,6 +176,24 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pids: tuple[int, ...] | None = None
 
 
+Value = int | float | str
+"""What an action may set."""
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that may be done to a host: `command`, with one of `values` in place of `{value}`.
+
+    `sh` runs it under the login. `wait`, as `http 200 on /`, says when the target is back; the
+    command, and then that, may each take `timeout`.
+    """
+
+    name: Name
+    command: str
+    values: tuple[Value, ...]
+    wait: str | None = None
+    timeout: Seconds = Seconds(60)
+
+
 LOCAL = "local"
 """What `ssh` of a host says for this machine."""
 
@@ -137,7 +208,12 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: Literal["paramiko", "openssh"] = "paramiko"
 
 
-class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"groups": "group"}):
+class Host(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"groups": "group", "actions": "action"},
+):
     """A watched server: `ssh` is where to log in, in full or as `to` alone.
 
     `interval` is vmstat's, `top_interval` top's (the same unless given). With `spool`, what is
@@ -150,6 +226,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"gro
     top_interval: Seconds | None = None
     spool: bool = False
     groups: tuple[Group, ...] = ()
+    actions: tuple[Action, ...] = ()
 
     @property
     def access(self) -> Access:

@@ -12,10 +12,13 @@ from typing import Self
 
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES, Metric
-from loadwatch.core.tick import KINDS, Kind, Tick
+from loadwatch.core.tick import KINDS, Kind, Tick, distribution_of, meant
 
 SHARES = dict(PERCENTILES)
 """Name of a percentile -> its share of 1."""
+
+CENSORED: tuple[Kind, ...] = ("response", "service")
+"""The distributions in which timeouts stand at the time when they were given up."""
 
 
 class Tally:
@@ -108,7 +111,7 @@ class Summary:
         for (scenario, kind), counts in tick.histograms.items():
             histogram = self._histograms.setdefault((scenario, kind), Histogram())
             timeouts = tick.values.get(f"scenario.{scenario}.errors.timeout", 0)
-            histogram.merge(counts, int(timeouts) if kind != "lag" else 0)
+            histogram.merge(counts, int(timeouts) if kind in CENSORED else 0)
 
     def _note(self, second: int, offered: float, still_open: float) -> None:
         if offered > 0:
@@ -160,7 +163,7 @@ class Summary:
         merged = Histogram()
         for (name, own), histogram in self._histograms.items():
             if own == kind and scenario in (None, name):
-                merged.merge(histogram.counts, histogram.censored)
+                merged.join(histogram)
         return merged
 
     def value(self, metric: Metric) -> float | None:
@@ -170,12 +173,8 @@ class Summary:
         there are samples enough. A load rate counts as 0 in a second of load that has no value of
         it: a status code or a kind of error that did not occur.
         """
-        if (times := self._distribution(metric.key)) is not None:
-            name = metric.key.rpartition(".")[2]
-            if name in SHARES:
-                known = times.is_known(SHARES[name])
-                return times.percentile(SHARES[name]) if known else None
-            return times.max if name == "max" else times.mean
+        if distribution_of(metric.key) is not None:
+            return self.statistic(metric.key)
         if metric.kind == "maximum":
             return self.maximum(metric.key)
         section, *segments = metric.key.split(".")
@@ -186,26 +185,29 @@ class Summary:
             return self.rate(metric.key) if tally else 0.0
         return self.mean(metric.key)
 
+    def statistic(self, key: str) -> float | None:
+        """What `key`, a statistic of a distribution, comes to; None where too little is known."""
+        distribution = distribution_of(key)
+        assert distribution is not None
+        scenario, kind = distribution
+        times, name = self.histogram(kind, scenario), key.rpartition(".")[2]
+        if name in SHARES:
+            value = times.percentile(SHARES[name]) if times.is_known(SHARES[name]) else None
+        else:
+            value = times.max if name == "max" else times.mean
+        return None if value is None else meant(kind, value)
+
     def is_at_least(self, metric: Metric) -> bool:
         """Whether `value(metric)` is a timeout, so that the true percentile or maximum is above."""
-        times = self._distribution(metric.key)
-        name = metric.key.rpartition(".")[2]
-        if times is None:
+        distribution = distribution_of(metric.key)
+        if distribution is None:
             return False
+        scenario, kind = distribution
+        times = self.histogram(kind, scenario)
+        name = metric.key.rpartition(".")[2]
         if name == "mean":
             return times.censored > 0
         return times.is_censored(SHARES.get(name, 1.0))
-
-    def _distribution(self, key: str) -> Histogram | None:
-        """The distribution that a key such as `load.response.p99` is a statistic of."""
-        owner, *rest = key.rsplit(".", 2)
-        kind = next((kind for kind in KINDS if rest[:1] == [kind]), None)
-        if kind is None or len(rest) < 2:
-            return None
-        if owner == "load":
-            return self.histogram(kind)
-        section, _, scenario = owner.partition(".")
-        return self.histogram(kind, scenario) if section == "scenario" else None
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -6,16 +6,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loadwatch.core.histogram import MICRO
 from loadwatch.core.reading import Process
 
-Kind = Literal["response", "service", "lag"]
-"""The three distributions of a scenario: due to done, send to done, due to send."""
+Kind = str
+"""A distribution of a scenario: one of `KINDS`, what the server told of its own work under a name
+(`server.db`, times), or numbers in a header of its answers (`header.x-query-count`)."""
 
 KINDS: tuple[Kind, ...] = ("response", "service", "lag")
+"""What every scenario has: due to done, send to done, due to send."""
+
+SERVER, HEADER = "server", "header"
+"""The first segments of the kinds that the server's answers tell."""
+
+
+def meant(kind: Kind, seconds: float) -> float:
+    """What `seconds` in a histogram of `kind` mean: whole numbers stand there as microseconds."""
+    return round(seconds * MICRO, 3) if kind.startswith(HEADER) else seconds
+
+
+def distribution_of(key: str) -> tuple[str | None, Kind] | None:
+    """Scenario (None: all) and kind of what a key such as `load.response.p99` is a statistic of."""
+    section, *rest = key.split(".")
+    scenario = rest.pop(0) if section == "scenario" and rest else None
+    kind = ".".join(rest[:-1])
+    told = len(rest) == 3 and rest[0] in (SERVER, HEADER) and scenario is not None
+    return (scenario, kind) if section in ("load", "scenario") and (told or kind in KINDS) else None
+
 
 EventKind = Literal[
     "start", "mark", "rate", "pause", "resume", "host", "groups", "gap", "worker", "generator",
-    "answer", "limit", "recording", "error", "end",
+    "answer", "limit", "action", "recording", "error", "end",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from loadwatch.core.metric import PERCENTILES
 from loadwatch.core.plan import Group, Host
 from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Reading
-from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick
+from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick, meant
 
 LARGEST_OTHERS = 50
 """Processes outside all groups that a tick keeps, largest RSS first."""
@@ -119,6 +119,7 @@ class Ticker:
             _put_load("load", total, values)
             for name, part in zip(self.scenarios, parts, strict=True):
                 _put_load(f"scenario.{name}", part, values)
+                _put_told(f"scenario.{name}", part, values)
             values.update(self._generator)
             values.update(self._assess(values))
         late = self._put_late()
@@ -260,6 +261,17 @@ def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     _put_distribution(f"{prefix}.lag", part.lag, values)
 
 
+def _put_told(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:
+    """What the server said of its own work. Of one scenario only: samples of several do not mix."""
+    for kind, counts in sorted(part.told.items()):
+        histogram = Histogram(counts)
+        values[f"{prefix}.{kind}.mean"] = meant(kind, histogram.mean or 0.0)
+        values[f"{prefix}.{kind}.p95"] = meant(kind, histogram.percentile(0.95) or 0.0)
+    if part.told or part.unreadable:
+        values[f"{prefix}.server.sampled"] = part.sampled
+        values[f"{prefix}.server.unreadable"] = part.unreadable
+
+
 def _put_distribution(prefix: str, counts: Mapping[int, int], values: dict[str, float]) -> None:
     """A second's own percentiles: what was seen in it, not an estimate of anything longer."""
     if not counts:
@@ -286,4 +298,6 @@ def _histograms(
             found[name, "service"] = part.service
         if part.lag:
             found[name, "lag"] = part.lag
+        for kind, counts in part.told.items():
+            found[name, kind] = counts
     return found

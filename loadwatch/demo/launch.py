@@ -11,7 +11,7 @@ from types import TracebackType
 
 from loadwatch.core.errors import PlanError
 from loadwatch.core.plan import Group, Host, Plan, Scenario, Target
-from loadwatch.demo.title import WORKER
+from loadwatch.demo.title import QUERIES, WORKER
 
 ENDING = 2.0
 """Seconds that the site has to end by itself."""
@@ -90,10 +90,10 @@ class Site:
 def plan_for(site: Site) -> Plan:
     """Both scenarios at a gentle rate, and this machine watched, the site's workers as a group."""
     return Plan(
-        target=Target(site.url),
+        target=Target(site.url, server_timing=("Server-Timing", QUERIES)),
         scenarios=(
             Scenario("home", "/", 10.0),
-            Scenario("wall", "/wall/42/", 2.0, {"Cookie": site.cookie}),
+            Scenario("wall", "/wall/42/", 2.0, headers={"Cookie": site.cookie}),
         ),
         hosts=(Host("local", "local", groups=(Group("backends", command=f"^{WORKER}$"),)),),
     )

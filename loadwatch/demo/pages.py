@@ -13,6 +13,7 @@ from string import Template
 
 from loadwatch.demo.data import Database
 from loadwatch.demo.exchange import Request, Response, refusal
+from loadwatch.demo.title import QUERIES
 
 _TEMPLATES = {
     file.stem: Template(file.read_text(encoding="utf-8"))
@@ -40,19 +41,21 @@ class Pages:
         )
 
     def answer(self, request: Request) -> bytes:
-        """The whole response. Its Server-Timing says what it cost, in ms and in queries."""
+        """The whole response, with headers that say what it cost: times in ms, and queries."""
         begin = time.perf_counter()
         database = self._database
         database.queries, database.seconds = 0, 0.0
         response = self._page(request)
         if self._compress:
             response = _compressed(response, request.accept_encoding)
+        taken = time.perf_counter() - begin
         cost = (
-            f"queue;dur={request.queued * 1e3:.2f}, "
-            f"app;dur={(time.perf_counter() - begin) * 1e3:.2f}, "
-            f'db;dur={database.seconds * 1e3:.2f};desc="{database.queries} queries"'
+            f"queue;dur={request.queued * 1e3:.2f}, app;dur={taken * 1e3:.2f}, "
+            f'db;dur={database.seconds * 1e3:.2f};desc="{database.queries} queries", '
+            f"render;dur={(taken - database.seconds) * 1e3:.2f}"
         )
-        response = response._replace(headers=(*response.headers, ("Server-Timing", cost)))
+        told = (("Server-Timing", cost), (QUERIES, str(database.queries)))
+        response = response._replace(headers=(*response.headers, *told))
         return response.encode(request.keep_alive, request.method == "HEAD")
 
     def _page(self, request: Request) -> Response:

@@ -1,4 +1,5 @@
-"""The name under which `top` shows a process, so that a process group can match it."""
+"""Names that the site shows: of its processes in `top`, so that a process group can match them,
+and of a header."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ from pathlib import Path
 
 FRONT = "heywall-front"
 WORKER = "heywall-worker"
+
+QUERIES = "X-Query-Count"
+"""The header that says how many database queries a page took."""
 
 
 def set_title(name: str) -> None:

@@ -66,7 +66,7 @@ def read(
     """
     draft = Draft(f"the access log {name}")
     draft.leave_out("cookies and logins: a log does not have them")
-    hits = _hits(draft, lines, with_static)
+    hits = hits_of(draft, lines, with_static)
     if not hits:
         raise PlanError(f"{name}: it has no request that a plan could make")
     begin, count, seconds = busiest([hit.at for hit in hits])
@@ -86,7 +86,7 @@ def read(
     return draft
 
 
-def _hits(draft: Draft, lines: Iterable[str], with_static: bool) -> list[Hit]:
+def hits_of(draft: Draft, lines: Iterable[str], with_static: bool) -> list[Hit]:
     """The requests that a plan can make, by their times; why the others cannot is said."""
     hits: list[Hit] = []
     passed_over: Counter[str] = Counter()

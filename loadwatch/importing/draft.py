@@ -175,7 +175,9 @@ class Draft:
             body = plain and self.secrets.body(plain)
         path = self.secrets.query(encoded(request.path).replace("${", "%24%7B"))
         headers = self._headers(request)
-        return Scenario(name, path, float(f"{rate:.4g}"), headers, request.method, body)
+        return Scenario(
+            name, path, float(f"{rate:.4g}"), headers=headers, method=request.method, body=body
+        )
 
     def _headers(self, request: Request) -> dict[str, str]:
         """The headers that a plan can hold; of those given twice the last, cookies joined."""

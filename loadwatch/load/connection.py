@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from loadwatch.load.answer import Body, Checked
 from loadwatch.load.outlet import Outlet
 from loadwatch.load.stream import Stream
 from loadwatch.load.tls import Plain, TlsChannel
@@ -33,7 +34,9 @@ class Connection(Plain):
     """
 
     __slots__ = (
+        "_body",
         "_parser",
+        "_reader",
         "again",
         "attempt",
         "born",
@@ -56,6 +59,8 @@ class Connection(Plain):
         self.request = request
         self.plain = wire.plain
         self._parser: httptools.HttpResponseParser | None = None
+        self._reader: httptools.HttpResponseParser | None = None
+        self._body: Body | None = None
         self.transport: asyncio.Transport | None = None
         self.attempt: asyncio.Task[None] | None = None
         self.stream: Stream | None = stream
@@ -70,7 +75,16 @@ class Connection(Plain):
 
     @property
     def parser(self) -> httptools.HttpResponseParser:
-        """Reads the answer: made when the first one comes that is not like another."""
+        """Reads the answer: made when the first one comes that is not like another.
+
+        Only where the answer is looked at does it hand on the body: that takes copies.
+        """
+        assert self.stream is not None
+        if self.stream.checked:
+            if self._reader is None:
+                self._body = Body()
+                self._reader = httptools.HttpResponseParser(_WithBody(self, self._body))
+            return self._reader
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         return self._parser
@@ -135,9 +149,21 @@ class Connection(Plain):
             if stream.lessons and self.head is data:
                 stream.learn(data, self.status, self.keep, len(data) if self.plain else 0)
             self.done = False
-            stream.told(self.status, self.head)
-            self.head = None
-            self.wire.answered(self, stream, self.keep)
+            self.ended(self.status, self.keep)
+
+    def ended(self, status: int, keep: bool) -> None:
+        """The whole answer is here: its time is noted, and then it is looked at where wanted."""
+        stream, head, request = self.stream, self.head, self.request
+        assert stream is not None and head is not None
+        self.head = None
+        if stream.checked:
+            assert self._body is not None and isinstance(request, Checked)
+            answer = self._body.take(head)
+            self.wire.answered(self, stream, keep)
+            stream.told(status, head, request.is_met(answer))
+        else:
+            stream.told(status, head)
+            self.wire.answered(self, stream, keep)
 
     def _read_head(self, data: bytes) -> None:
         """Bytes of the answer to a HEAD request: it ends with its head, whatever that promises.
@@ -192,3 +218,13 @@ class Connection(Plain):
             line.startswith((b"content-length:", b"transfer-encoding:")) for line in lines[1:]
         )
         return bool(end) and lines[0].startswith(b"http/1.") and not framed
+
+
+class _WithBody:
+    """What httptools tells of an answer that is looked at."""
+
+    __slots__ = ("on_body", "on_message_complete")
+
+    def __init__(self, connection: Connection, body: Body) -> None:
+        self.on_body = body.add
+        self.on_message_complete = connection.on_message_complete

@@ -14,6 +14,7 @@ import msgspec
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
 from loadwatch.core.plan import Data, Plan, Scenario
+from loadwatch.core.texts import texts
 from loadwatch.load.messages import Job, Table
 
 _TAIL = 5.0
@@ -22,8 +23,7 @@ _TAIL = 5.0
 
 def columns_of(scenario: Scenario) -> set[Column]:
     """The columns that a scenario's expressions name."""
-    texts = (scenario.path, *scenario.headers.values(), scenario.body or "")
-    return {part for text in texts for part in parse(text) if isinstance(part, Column)}
+    return {p for _, text in texts(scenario) for p in parse(text) if isinstance(p, Column)}
 
 
 def tables(plan: Plan) -> list[Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from urllib.parse import urljoin
 
 import httpx
 
@@ -11,6 +12,7 @@ from loadwatch.core.controls import Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Plan
+from loadwatch.load.answer import Body, Checked, head_of
 from loadwatch.load.engine import tls_context
 from loadwatch.load.fleet import share_out
 from loadwatch.load.messages import ScenarioJob
@@ -42,7 +44,6 @@ def try_out(plan: Plan) -> tuple[Trial, ...]:
     Blocks: call it in a thread. Redirects are not followed.
     """
     job = share_out(plan)[0]
-    seconds = min(job.timeout, PATIENCE)
     try:
         tls = tls_context(job)
         verify = False if tls is None else tls
@@ -50,22 +51,37 @@ def try_out(plan: Plan) -> tuple[Trial, ...]:
             verify=verify, http2=job.http2, proxy=job.proxy, trust_env=False
         ) as client:
             requests = all_requests(job)
-            return tuple(_try(client, s, read(next(requests[s.name]), job.url), seconds)
-                         for s in job.scenarios)  # fmt: skip
+            return tuple(_try(client, job.url, s, next(requests[s.name])) for s in job.scenarios)
     except (PlanError, ImportError):
         return ()  # the workers say it, and it ends the run
 
 
-def _try(
-    client: httpx.Client, scenario: ScenarioJob, request: httpx.Request, seconds: float
-) -> Trial:
-    begin = time.monotonic()
+def status_of(plan: Plan, path: str) -> int | str:
+    """What the target answers to a GET of `path` right now, or why it does not; blocks."""
+    job = share_out(plan)[0]
+    tls = tls_context(job)
+    try:
+        response = httpx.get(
+            urljoin(plan.target.url, path),
+            verify=False if tls is None else tls,
+            proxy=job.proxy,
+            trust_env=False,
+            timeout=min(job.timeout, PATIENCE),
+        )
+    except httpx.HTTPError as error:
+        return _trouble(error)
+    return response.status_code
+
+
+def _try(client: httpx.Client, url: str, scenario: ScenarioJob, rendered: bytes) -> Trial:
+    begin, seconds = time.monotonic(), min(scenario.timeout, PATIENCE)
+    request = read(rendered, url)
     request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
-    size, is_whole = 0, True
+    body, is_whole = Body(), True
     try:
         response = client.send(request, stream=True)
         for chunk in response.iter_raw():
-            size += len(chunk)
+            body.add(chunk)
             is_whole = time.monotonic() < begin + seconds
             if not is_whole:
                 break
@@ -73,8 +89,16 @@ def _try(
     except httpx.HTTPError as error:
         return Trial(scenario.name, _trouble(error), is_good=False, is_answered=False)
     took = format_value(time.monotonic() - begin, Unit.SECONDS)
-    told = f"{response.status_code}, {format_value(size, Unit.BYTES)} in {took}"
-    problem = _problem(response, {name.lower() for name in scenario.headers}, size, is_whole)
+    told = f"{response.status_code}, {format_value(body.size, Unit.BYTES)} in {took}"
+    answer = body.take(head_of(response))
+    problem = ""
+    if response.status_code not in scenario.statuses:
+        names = {name.lower() for name in scenario.headers}
+        problem = _problem(response, names, answer.size, is_whole)
+        if scenario.statuses and not problem:
+            problem = f"expected {' or '.join(map(str, scenario.statuses))}"
+    if not problem and isinstance(rendered, Checked) and not rendered.is_met(answer):
+        problem = "its body is not what `expect` says"
     if problem:
         return Trial(scenario.name, f"{told}: {problem}", False)
     return Trial(scenario.name, told, True)

@@ -38,14 +38,6 @@ class Engine(Protocol):
         """Send one request of `stream` that was due at `due`; False if it had to be dropped."""
         ...
 
-    def open_of(self, stream: Stream) -> int:
-        """How many requests of `stream` are open."""
-        ...
-
-    def oldest(self, stream: Stream) -> float:
-        """The due instant of the oldest open request of `stream`; infinite where none is open."""
-        ...
-
 
 def engine(job: Job) -> Engine:
     """The engine that `job` asks for. PlanError for a useless CA file."""

@@ -13,6 +13,7 @@ from loadwatch.core.errors import GeneratorError, PlanError
 from loadwatch.core.plan import Plan
 from loadwatch.load import messages
 from loadwatch.load.data import ensure_supply, tables
+from loadwatch.load.fields import scenario_job
 
 STARTUP = 20.0
 """Seconds that a worker may take until it is ready."""
@@ -147,14 +148,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
     PlanError for data that is not there.
     """
     load, workers = plan.load, workers_of(plan)
-    scenarios = [
-        messages.ScenarioJob(
-            s.name, s.path, s.rate, dict(s.headers), s.method,
-            None if s.body is None else s.body.encode(errors="surrogateescape"),
-        )
-        for s in plan.scenarios
-    ]  # fmt: skip
-
+    scenarios = [scenario_job(scenario, plan.target) for scenario in plan.scenarios]
     data = tables(plan)
 
     def part(total: int, worker: int) -> int:
@@ -179,6 +173,8 @@ def share_out(plan: Plan) -> list[messages.Job]:
             http2=load.http2,
             proxy=load.proxy,
             data=data,
+            server_timing=list(plan.target.server_timing),
+            compression=load.compression,
         )
         for worker in range(workers)
     ]

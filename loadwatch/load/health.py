@@ -77,10 +77,12 @@ class Health:
     def foreseen(self) -> tuple[str, ...]:
         """What may get scarce at the plan's highest rate, before anything is fired."""
         load, warnings = self._plan.load, []
-        rate = max([1.0, *(s.scale for s in self._plan.stages)]) * sum(
-            scenario.rate for scenario in self._plan.scenarios
+        scale = max([1.0, *(stage.scale for stage in self._plan.stages)])
+        rate = scale * sum(scenario.rate for scenario in self._plan.scenarios)
+        open_at_once = scale * sum(
+            s.rate * (s.timeout or self._plan.target.timeout) for s in self._plan.scenarios
         )
-        could = min(load.max_in_flight, rate * self._plan.target.timeout)
+        could = min(load.max_in_flight, open_at_once)
         needed = (load.connections or could) / self._workers
         if needed > WARN_USED * self._limits.descriptors:
             warnings.append(

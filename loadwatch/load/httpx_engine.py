@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from loadwatch.load.answer import Answer, Body, Checked, head_of
 from loadwatch.load.pushback import STATUSES, retry_after
 from loadwatch.load.request import read
 from loadwatch.load.stream import Stream
@@ -52,14 +53,6 @@ class HttpxEngine:
         """How many connections there can be at most now: httpx does not tell how many there are."""
         return len(self._open)
 
-    def open_of(self, stream: Stream) -> int:
-        """How many requests of `stream` are open."""
-        return sum(exchange.stream is stream for exchange in self._open.values())
-
-    def oldest(self, stream: Stream) -> float:
-        """The due instant of the oldest open request of `stream`; infinite where none is open."""
-        return min((e.due for e in self._open.values() if e.stream is stream), default=float("inf"))
-
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         """Send one request of `stream`.
 
@@ -77,11 +70,13 @@ class HttpxEngine:
         exchange = _Exchange(stream, rendered, due, now)
         task = asyncio.get_running_loop().create_task(self._carry_out(exchange))
         self._open[task] = exchange
+        stream.open[exchange] = None
         return True
 
     async def _carry_out(self, exchange: _Exchange) -> None:
+        own = exchange.stream.timeout
         try:
-            async with asyncio.timeout_at(exchange.due + self._timeout):
+            async with asyncio.timeout_at(exchange.due + (self._timeout if own is None else own)):
                 status = await self._exchange(exchange)
         except TimeoutError:
             self._end(exchange, "timeout")
@@ -91,32 +86,41 @@ class HttpxEngine:
             self._end(exchange, status)
 
     async def _exchange(self, exchange: _Exchange) -> int:
-        """Send the request and take the whole answer, which is not held; returns its status."""
+        """Send the request and take the whole answer, held only to be looked at; its status."""
+        stream, body = exchange.stream, Body()
         request = read(exchange.request, self._url)
         request.extensions["trace"] = exchange.trace
         response = await self._transport.handle_async_request(request)
         try:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for part in response.stream:
-                exchange.stream.received += len(part)
+                stream.received += len(part)
+                if stream.checked:
+                    body.add(part)
         finally:
             await response.aclose()
+        if exchange.stream.sample.left:
+            exchange.stream.sample.take(response.headers.raw)
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
-            exchange.stream.retry_after = retry_after(*asked)
+            stream.retry_after = retry_after(*asked)
+        if stream.checked:
+            exchange.answer = body.take(head_of(response))
         return response.status_code
 
     def _end(self, exchange: _Exchange, how: int | str) -> None:
         """Account for the end: a status, or an error kind."""
         task = asyncio.current_task()
         assert task is not None
+        stream = exchange.stream
         del self._open[task]
+        del stream.open[exchange]
         now = time.monotonic()
         response, service = now - exchange.due, now - exchange.fired
         if isinstance(how, int):
-            exchange.stream.answered(how, response, service)
+            stream.answered(how, response, service, exchange.is_met())
         else:
-            exchange.stream.failed(how, response, service)
+            stream.failed(how, response, service)
         if self.freed is not None:
             self.freed(isinstance(how, int), now)
 
@@ -127,21 +131,34 @@ class HttpxEngine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for exchange in self._open.values():
+            exchange.stream.open.pop(exchange, None)
         self._open.clear()
         await self._transport.aclose()
 
 
 class _Exchange:
-    """One open request: whose it is, as bytes, when it was due, and when it was fired."""
+    """One open request: whose it is, as bytes, when it was due, and when it was fired.
 
-    __slots__ = ("_sent", "due", "fired", "request", "stream")
+    `answer` is what came, where it is looked at.
+    """
+
+    __slots__ = ("_sent", "answer", "due", "fired", "request", "stream")
 
     def __init__(self, stream: Stream, request: bytes, due: float, fired: float) -> None:
         self.stream = stream
         self.request = request
         self.due = due
         self.fired = fired
+        self.answer: Answer | None = None
         self._sent = False
+
+    def is_met(self) -> bool:
+        """Whether the body of the answer is as wanted."""
+        if self.answer is None:
+            return True
+        assert isinstance(self.request, Checked)
+        return self.request.is_met(self.answer)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's `trace` extension: what happens on the way."""

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from loadwatch.core.bucket import Bucket
 
 
+class Part(msgspec.Struct):
+    """A part of a multipart body: a field's text, or a file with its name and type."""
+
+    name: str
+    content: bytes
+    file: str | None = None
+    type: str | None = None
+
+
 class ScenarioJob(msgspec.Struct):
-    """One scenario with its secrets filled in; it travels by pipe only."""
+    """One scenario with its secrets filled in; it travels by pipe only.
+
+    Of `body`, `json`, `form` and `parts` one is set, or none. An answer is right if its status is
+    one of `statuses` (below 400, where there are none), and its body has `contains` in it and not
+    more than `max_bytes`.
+    """
 
     name: str
     path: str
@@ -18,6 +32,19 @@ class ScenarioJob(msgspec.Struct):
     headers: dict[str, str]
     method: str = "GET"
     body: bytes | None = None
+    query: list[tuple[str, str]] = []
+    json: Any = None
+    form: list[tuple[str, str]] | None = None
+    parts: list[Part] | None = None
+    timeout: float = 10.0
+    statuses: list[int] = []
+    contains: str | None = None
+    max_bytes: int | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the bodies of the answers are looked at."""
+        return bool(self.contains) or self.max_bytes is not None
 
 
 class Table(msgspec.Struct):
@@ -52,6 +79,8 @@ class Job(msgspec.Struct, tag=True):
     http2: bool = False
     proxy: str | None = None
     data: list[Table] = []
+    server_timing: list[str] = []
+    compression: bool = True
 
 
 class Begin(msgspec.Struct, tag=True):

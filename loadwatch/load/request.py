@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import httpx
 
 from loadwatch.core.errors import PlanError
 
 USER_AGENT = f"loadwatch/{version('loadwatch')}"
+
+CODINGS = {"http": "gzip, deflate", "https": "gzip, deflate, br, zstd"}
+"""What browsers accept: Chrome and Firefox ask for Brotli and Zstandard over TLS only."""
 
 
 def build(
@@ -19,10 +23,15 @@ def build(
     keep_alive: bool,
     method: str = "GET",
     body: bytes | None = None,
+    *,
+    compression: bool = True,
+    **content: Any,
 ) -> httpx.Request:
     """The request of a scenario: `path` joined to the target's URL (RFC 3986), httpx's headers.
 
-    PlanError where httpx refuses the URL or a header.
+    With `compression` it accepts what browsers do, else only what is not coded. Other `content`
+    than a `body` is what httpx knows as `json`, `data` and `files`. PlanError where httpx refuses
+    any of it.
     """
     own = {"User-Agent": USER_AGENT}
     if not keep_alive:
@@ -30,7 +39,11 @@ def build(
     try:
         with httpx.Client(headers=own) as client:
             joined = httpx.URL(url).join(path)
-            return client.build_request(method, joined, headers=dict(headers), content=body)
+            accepted = CODINGS.get(joined.scheme) if compression else None
+            client.headers["Accept-Encoding"] = accepted or "identity"
+            return client.build_request(
+                method, joined, headers=dict(headers), content=body, **content
+            )
     except UnicodeError:
         raise PlanError("a header or the path holds what HTTP cannot carry (not ASCII)") from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:

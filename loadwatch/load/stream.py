@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from itertools import repeat
+from typing import Protocol
 
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
+from loadwatch.load.servertiming import Sample
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -27,22 +30,34 @@ def count(histogram: dict[int, int], seconds: float) -> None:
     histogram[value] = histogram.get(value, 0) + 1
 
 
+class Open(Protocol):
+    """An open request."""
+
+    due: float
+
+
 class Stream:
     """A scenario's state: `next_request` gives its requests, all the same or each its own.
 
     What happens to every request is counted in plain slots here (`offered`, `received`, `alike`,
     the times) or comes of them, everything rarer in the bucket itself; `bucket` has all. Whatever
     is offered is sent, but for what was `dropped`, and `unsent`: what waits for its connection,
-    less what has waited for it and is sent.
+    less what has waited for it and is sent. As long as the `sample` of a second takes more, no
+    response passes unread for being the `known` one. `open` holds its open
+    requests, the engine's own; of those due before `swept` none is forgotten when it is past its
+    `timeout` (s; None is the engine's). Answers are looked at where requests are `checked`
+    (`load.answer.Checked`).
     """
 
     __slots__ = (
         "_bucket",
         "_repeat",
+        "_statuses",
         "_wire_size",
         "alike",
         "arrivals",
         "bodiless",
+        "checked",
         "connected",
         "dropped",
         "keep",
@@ -52,11 +67,15 @@ class Stream:
         "name",
         "next_request",
         "offered",
+        "open",
         "prompt",
         "received",
         "response",
         "retry_after",
+        "sample",
         "service",
+        "swept",
+        "timeout",
         "unsent",
     )
 
@@ -69,22 +88,35 @@ class Stream:
         requests: bytes | Iterator[bytes],
         arrivals: Arrivals | None = None,
         bodiless: bool = False,
+        timeout: float | None = None,
+        statuses: Collection[int] = (),
+        checked: bool = False,
+        sample: Sample | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
         self.arrivals = arrivals
-        self.lessons = self.LESSONS
+        self.timeout = timeout
+        self.checked = checked
+        self._statuses = frozenset(statuses)
+        self.open: dict[Open, None] = {}
+        self.swept = math.inf
+        self.lessons = 0 if checked else self.LESSONS
         self.known = b""
         self._repeat: Repeat | None = None
         self._wire_size = 0
         self.keep = True
         self.retry_after = 0.0
+        self.sample = sample or Sample()
         self._renew()
 
     def _renew(self) -> None:
         bucket = self._bucket = ScenarioBucket()
+        self.sample.begin(bucket)
+        if self.sample.left:
+            self.known = b""
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
@@ -118,6 +150,11 @@ class Stream:
         return bucket
 
     @property
+    def oldest(self) -> float:
+        """The due instant of the oldest open request; infinite where none is open."""
+        return min((one.due for one in self.open), default=math.inf)
+
+    @property
     def busy(self) -> bool:
         """Whether anything has happened since the last `take`."""
         bucket = self.bucket
@@ -137,35 +174,47 @@ class Stream:
             self._repeat = repeat
             self._wire_size = size
             self.keep = keep
-            self.known = response
+            self.known = b"" if self.sample.left else response
 
     def resembles(self, data: bytes) -> bool:
         """Whether `data` is a response such as the one learnt; it is then the `known` one."""
         repeat = self._repeat
         if repeat is None or not repeat.matches(data):
             return False
-        self.known = data
+        if self.sample.left:
+            self.sample.read(data)
+        else:
+            self.known = data
         return True
 
-    def answered(self, status: int, response: float, service: float) -> None:
-        """A response came; times in seconds."""
-        self.tally(status)
+    def answered(self, status: int, response: float, service: float, met: bool = True) -> None:
+        """A response came; times in seconds. `met` says whether its body was as wanted."""
+        self.tally(status, met=met)
         count(self.response, response)
         count(self.service, service)
 
-    def told(self, status: int, head: bytes) -> None:
-        """A response that had to be read: its status, and when it asks to come again."""
+    def told(self, status: int, head: bytes, met: bool = True) -> None:
+        """A response that had to be read: its status, and what else it says."""
+        if self.sample.left:
+            self.sample.read(head)
         if status in STATUSES:
             self.retry_after = of_head(head)
-        self.tally(status)
+        self.tally(status, met=met)
 
-    def tally(self, status: int, times: int = 1) -> None:
-        """So many responses had this status. Anything below 400 is goodput."""
+    def tally(self, status: int, times: int = 1, met: bool = True) -> None:
+        """So many responses had this status.
+
+        Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
+        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway.
+        """
         bucket = self._bucket
         bucket.completed += times
-        if status < 400:
-            bucket.good += times
         bucket.status[status] = bucket.status.get(status, 0) + times
+        expected = status in self._statuses if self._statuses else status < 400
+        if expected and met:
+            bucket.good += times
+        elif status < 500 and (self._statuses or not met):
+            bucket.errors["content"] = bucket.errors.get("content", 0) + times
 
     def _settle(self) -> None:
         """Tally what was only noted as being like the response learnt."""

@@ -13,13 +13,16 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import count, repeat
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus, urlencode
+
+import msgspec
 
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, Expression, Random, Sequence, Uuid, parse
+from loadwatch.load.answer import Checked
 from loadwatch.load.data import rows_for
-from loadwatch.load.messages import Job, ScenarioJob, Table
+from loadwatch.load.messages import Job, Part, ScenarioJob, Table
 from loadwatch.load.request import build, render
 
 Encode = Callable[[str], bytes]
@@ -41,15 +44,34 @@ class Hole(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A request as two `%` formats, of its head and its body, and the holes of both in order.
+    """A request as `%` formats of its head and its body, and of what its answer must contain.
 
-    Where the body has holes, the last of the head's is the length of the body.
+    Where the body has holes, the head has one more, for the length of the body.
     """
 
     head: bytes
     head_holes: tuple[Hole, ...]
     body: bytes
     body_holes: tuple[Hole, ...]
+    contains: bytes = b""
+    contains_holes: tuple[Hole, ...] = ()
+    max_bytes: int | None = None
+    is_checked: bool = False
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """All of them, in the order in which `fill` takes their values."""
+        return self.head_holes + self.body_holes + self.contains_holes
+
+    def fill(self, cells: Cells) -> bytes:
+        """The request with these values in its holes."""
+        middle, end = len(self.head_holes), len(self.head_holes) + len(self.body_holes)
+        body = self.body % cells[middle:end]
+        length = (len(body),) if self.body_holes else ()
+        request = self.head % (*cells[:middle], *length) + body
+        if not self.is_checked:
+            return request
+        return Checked(request, self.contains % cells[end:], self.max_bytes)
 
 
 def all_requests(job: Job) -> dict[str, Iterator[bytes]]:
@@ -70,45 +92,86 @@ def all_requests(job: Job) -> dict[str, Iterator[bytes]]:
 def prepare(job: Job, scenario: ScenarioJob) -> Template:
     """The scenario's template. PlanError where httpx refuses it."""
     marks = _Marks()
-    path, body = scenario.path, scenario.body
-    in_path = in_url
-    if path.startswith("${"):
-        path, in_path = "/" + path, from_root
     request = build(
         job.url,
-        marks.put(path, in_url, first=in_path),
+        _path(scenario, marks),
         {name: marks.put(value, in_header) for name, value in scenario.headers.items()},
         job.keep_alive,
         scenario.method,
-        None if body is None else marks.put(_text(body), in_body).encode(errors="surrogateescape"),
+        compression=job.compression,
+        **_content(scenario, marks),
     )
     head, end, content = render(request).partition(_HEAD_END)
-    body_format, body_holes = marks.cut(content)
+    body, body_holes = marks.cut(content)
     if body_holes:
-        bare = _LENGTH.sub(b"", head)
-        head_format, head_holes = marks.cut(bare)
-        return Template(
-            head_format + b"\r\nContent-Length: %d" + end, head_holes, body_format, body_holes
-        )
-    head_format, head_holes = marks.cut(head)
-    return Template(head_format + end, head_holes, body_format, ())
+        head, end = _LENGTH.sub(b"", head), b"\r\nContent-Length: %d" + end
+    head, head_holes = marks.cut(head)
+    contains, contains_holes = marks.cut(_bytes(marks.put(scenario.contains or "", in_body)))
+    return Template(
+        head + end, head_holes, body, body_holes, contains, contains_holes,
+        scenario.max_bytes, scenario.is_checked,
+    )  # fmt: skip
+
+
+def _path(scenario: ScenarioJob, marks: _Marks) -> str:
+    """The path with its own query and the scenario's."""
+    path = scenario.path
+    if path.startswith("${"):
+        path = marks.put("/" + path, in_url, first=from_root)
+    else:
+        path = marks.put(path, in_url)
+    if not scenario.query:
+        return path
+    path = path.partition("#")[0]
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(_marked(scenario.query, marks))}"
+
+
+def _content(scenario: ScenarioJob, marks: _Marks) -> dict[str, Any]:
+    """The body, by the name that `build` has for its kind."""
+    if scenario.body is not None:
+        return {"body": _bytes(marks.put(_text(scenario.body), in_body))}
+    if scenario.json is not None:
+        return {"json": _json(scenario.json, marks)}
+    if scenario.form is not None:
+        fields: dict[str, list[str]] = {}
+        for name, value in _marked(scenario.form, marks):
+            fields.setdefault(name, []).append(value)
+        return {"data": fields}
+    if scenario.parts is not None:
+        return {"files": [(part.name, _part(part, marks)) for part in scenario.parts]}
+    return {}
+
+
+def _marked(fields: list[tuple[str, str]], marks: _Marks) -> list[tuple[str, str]]:
+    return [(name, marks.put(value, in_form)) for name, value in fields]
+
+
+def _json(value: Any, marks: _Marks) -> Any:
+    if isinstance(value, str):
+        return marks.put(value, in_json)
+    if isinstance(value, dict):
+        return {name: _json(inner, marks) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_json(inner, marks) for inner in value]
+    return value
+
+
+def _part(part: Part, marks: _Marks) -> tuple[Any, ...]:
+    """A part as httpx takes it; only fields hold expressions."""
+    if part.file is None:
+        return None, _bytes(marks.put(_text(part.content), in_body))
+    named = part.file, part.content
+    return named if part.type is None else (*named, part.type)
 
 
 def _requests(job: Job, scenario: ScenarioJob, rows: dict[str, Iterator[int]]) -> Iterator[bytes]:
     template = prepare(job, scenario)
-    holes = (*template.head_holes, *template.body_holes)
-    if not holes:
-        return repeat((template.head + template.body) % ())
-    cells = _cells(job, scenario.name, holes, rows)
-    if not template.body_holes:
+    if not template.holes:
+        return repeat(template.fill(()))
+    cells = _cells(job, scenario.name, template.holes, rows)
+    if template.holes == template.head_holes and not template.is_checked:
         return map(operator.mod, repeat(template.head + template.body), cells)
-    return map(_with_length, repeat(template), cells)
-
-
-def _with_length(template: Template, cells: Cells) -> bytes:
-    middle = len(template.head_holes)
-    body = template.body % cells[middle:]
-    return template.head % (*cells[:middle], len(body)) + body
+    return map(template.fill, cells)
 
 
 def _cells(
@@ -218,8 +281,22 @@ def in_header(value: str) -> bytes:
 
 def in_body(value: str) -> bytes:
     """A value in a body, as it stands."""
-    return value.encode(errors="surrogateescape")
+    return _bytes(value)
+
+
+def in_form(value: str) -> bytes:
+    """A value of a query's or form's field: all of it is quoted."""
+    return quote_plus(value).encode()
+
+
+def in_json(value: str) -> bytes:
+    """A value within a JSON string (RFC 8259 §7)."""
+    return msgspec.json.encode(value)[1:-1]
 
 
 def _text(body: bytes) -> str:
     return body.decode(errors="surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import socket
 import ssl
 import time
@@ -23,7 +24,8 @@ _now = time.monotonic
 class Wire:
     """The connections to one target, and what becomes of the requests on them.
 
-    `timeout` counts from the due instant. `freed` is told after each request that ends whether it
+    `timeout` counts from the due instant, for streams that have none of their own; `open` is how
+    many requests are open. `freed` is told after each request that ends whether it
     was answered, and when (a closed loop fires the next one).
     """
 
@@ -43,28 +45,15 @@ class Wire:
         self._timeout = timeout
         self._limit = limit
         self._idle: list[Connection] = []
-        # Insertion-ordered, and due instants ascend: the first one is the oldest.
-        self._open: dict[Connection, None] = {}
-        self._sweep_at(_now() + timeout)
+        self._standing: set[Connection] = set()
+        self._sweeps: dict[Stream, asyncio.TimerHandle] = {}
+        self.open = 0
         self.freed: Callable[[bool, float], None] | None = None
-
-    @property
-    def open(self) -> int:
-        """How many requests are open."""
-        return len(self._open)
 
     @property
     def connections(self) -> int:
         """How many connections stand, or are being made."""
-        return len(self._open) + len(self._idle)
-
-    def open_of(self, stream: Stream) -> int:
-        """How many requests of `stream` are open."""
-        return sum(connection.stream is stream for connection in self._open)
-
-    def oldest(self, stream: Stream) -> float:
-        """The due instant of the oldest open request of `stream`; infinite where none is open."""
-        return next((c.due for c in self._open if c.stream is stream), float("inf"))
+        return len(self._standing)
 
     def fire(self, stream: Stream, due: float, now: float) -> bool:
         """Send one request of `stream`.
@@ -73,18 +62,18 @@ class Wire:
         """
         stream.offered += 1
         try:
-            request = stream.next_request() if len(self._open) < self._limit else None
+            request = stream.next_request() if self.open < self._limit else None
         except StopIteration:
             request = None
         if request is None:
             stream.dropped += 1
             return False
-        if due < self._swept_due:  # it comes late: so would the sweep
-            self._sweep.cancel()
-            self._sweep_at(due + self._timeout)
+        if due < stream.swept:  # it would be passed over
+            self._sweep_from(stream, due)
         if self._idle:
             connection = self._idle.pop()
-            self._open[connection] = None
+            stream.open[connection] = None
+            self.open += 1
             connection.stream = stream
             connection.due = due
             connection.sent = now
@@ -104,7 +93,8 @@ class Wire:
             count(stream.response, now - due)
             count(stream.service, now - connection.sent)
         connection.stream = None
-        del self._open[connection]
+        del stream.open[connection]
+        self.open -= 1
         if keep and ((out := connection.out or connection.outlet).socket >= 0 or out.free):
             self._idle.append(connection)
         else:
@@ -118,7 +108,8 @@ class Wire:
         assert stream is not None
         now = _now()
         connection.stream = None
-        del self._open[connection]
+        del stream.open[connection]
+        self.open -= 1
         stream.failed(kind, now - connection.due, now - connection.sent)
         self.discard(connection)
         if self.freed is not None:
@@ -128,10 +119,7 @@ class Wire:
         """The server closed with a request open: an end, a stale connection, or a reset."""
         if connection.head is not None:
             if connection.delimited_by_close():
-                stream = connection.stream
-                assert stream is not None
-                stream.told(connection.parser.get_status_code(), connection.head)
-                self.answered(connection, stream, keep=False)
+                connection.ended(connection.parser.get_status_code(), keep=False)
             else:
                 self.failed(connection, "reset")
         elif connection.kept:
@@ -147,17 +135,20 @@ class Wire:
         stream = stale.stream
         assert stream is not None
         stale.stream = None
-        del self._open[stale]
+        del stream.open[stale]
+        self.open -= 1
         stream.bucket.retried += 1
         fresh = self._connect(stream, stale.request, stale.due, stale.sent)
         fresh.again = True
         stream.unsent -= 1  # it counts as sent already
         # It stands last now though it is not the youngest: the sweep could come too late for it.
-        self._loop.call_at(stale.due + self._timeout, self._expire_one, fresh, stale.due)
+        wake = stale.due + self._timeout_of(stream)
+        self._loop.call_at(wake, self._expire_one, fresh, stale.due)
 
     def discard(self, connection: Connection) -> None:
         """Close a connection that holds no request."""
         self.forget(connection)
+        self._standing.discard(connection)
         if connection.attempt is not None:
             connection.attempt.cancel()
         if connection.transport is not None:
@@ -165,42 +156,52 @@ class Wire:
 
     def forget(self, connection: Connection) -> None:
         """An idle connection is gone."""
+        self._standing.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
     def close(self) -> None:
         """Close everything; open requests are not accounted for."""
-        self._sweep.cancel()
         self.freed = None
-        for connection in [*self._open, *self._idle]:
+        for stream, sweep in self._sweeps.items():
+            sweep.cancel()
+            stream.open.clear()
+        for connection in tuple(self._standing):
             connection.stream = None
             self.discard(connection)
-        self._open.clear()
+        self.open = 0
 
-    def _expire(self) -> None:
+    def _timeout_of(self, stream: Stream) -> float:
+        return self._timeout if stream.timeout is None else stream.timeout
+
+    def _expire(self, stream: Stream) -> None:
         """Give up what is past its deadline, and come back at the next one.
 
         What is fired from now on has a later deadline (or moves the sweep): nothing is polled.
+        The requests stand in the order in which they were due.
         """
-        now = _now()
+        stream.swept = math.inf
+        last = _now() - self._timeout_of(stream)
         expired = []
-        wake = now + self._timeout
-        for connection in self._open:
-            deadline = connection.due + self._timeout
-            if deadline > now:
-                wake = deadline
+        for request in stream.open:
+            if request.due > last:
+                self._sweep_from(stream, request.due)
                 break
-            expired.append(connection)
+            expired.append(request)
         for connection in expired:
+            assert isinstance(connection, Connection)
             self.failed(connection, "timeout")
-        self._sweep_at(wake)
 
-    def _sweep_at(self, wake: float) -> None:
-        self._swept_due = wake - self._timeout
-        self._sweep = self._loop.call_at(wake, self._expire)
+    def _sweep_from(self, stream: Stream, due: float) -> None:
+        """Come back when what was due at `due` is past its deadline."""
+        if (sweep := self._sweeps.get(stream)) is not None:
+            sweep.cancel()
+        stream.swept = due
+        wake = due + self._timeout_of(stream)
+        self._sweeps[stream] = self._loop.call_at(wake, self._expire, stream)
 
     def _expire_one(self, connection: Connection, due: float) -> None:
-        if connection in self._open and connection.due == due:
+        if connection.stream is not None and connection.due == due:
             self.failed(connection, "timeout")
 
     def _connect(self, stream: Stream, request: bytes, due: float, now: float) -> Connection:
@@ -208,7 +209,9 @@ class Wire:
         stream.connected += 1
         stream.unsent += 1
         connection = Connection(self, stream, request, due, now)
-        self._open[connection] = None
+        self._standing.add(connection)
+        stream.open[connection] = None
+        self.open += 1
         connection.attempt = self._loop.create_task(self._attempt(connection))
         return connection
 
@@ -216,7 +219,7 @@ class Wire:
         try:
             await self._dialer.dial(connection)
         except (OSError, UnicodeError) as error:
-            if connection in self._open:
+            if connection.stream is not None:
                 self.failed(connection, error_kind(error))
 
 

@@ -22,6 +22,7 @@ from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
 from loadwatch.load.engine import engine
 from loadwatch.load.generator import ClosedLoop, OpenLoop
+from loadwatch.load.servertiming import Sample
 from loadwatch.load.stream import Stream
 from loadwatch.load.template import all_requests
 from loadwatch.load.timer import precise_timer
@@ -130,8 +131,8 @@ class Worker:
 
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
         bucket = stream.take()
-        bucket.in_flight = self._engine.open_of(stream)
-        bucket.oldest = max(0.0, now - min(now, self._engine.oldest(stream)))
+        bucket.in_flight = len(stream.open)
+        bucket.oldest = max(0.0, now - min(now, stream.oldest))
         return bucket
 
 
@@ -144,9 +145,17 @@ class Task:
     def __init__(self, job: messages.Job) -> None:
         self.job = job
         self.streams = [
-            Stream(scenario.name, requests, bodiless=scenario.method == "HEAD")
+            Stream(
+                scenario.name,
+                requests,
+                bodiless=scenario.method == "HEAD",
+                timeout=scenario.timeout,
+                statuses=scenario.statuses,
+                checked=scenario.is_checked,
+                sample=Sample(job.server_timing),
+            )
             for scenario, requests in zip(job.scenarios, all_requests(job).values(), strict=True)
-        ]
+        ]  # fmt: skip
         self.engine = engine(job)
 
 

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from loadwatch.core.action import Done
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import HostError, LoadwatchError
 from loadwatch.core.metric import Metric
 from loadwatch.core.plan import LOCAL, Host
 from loadwatch.core.reading import HostNote, HostState, HostStatus, Reading
 from loadwatch.remote import pulse
+from loadwatch.remote.action import perform
 from loadwatch.remote.answers import Answers
 from loadwatch.remote.backoff import LONGEST, backoff
 from loadwatch.remote.clock import Clock
@@ -89,6 +91,7 @@ class HostMonitor:
         self._was_live = False
         self._skipped = 0
         self._connecting = False
+        self._link: Link | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"host {host.name}", daemon=True)
 
@@ -112,6 +115,16 @@ class HostMonitor:
                 break
             self._thread.join(0.02)
         return not self._thread.is_alive()
+
+    def perform(self, command: str, timeout: float) -> Done:
+        """Run `command` on the host, over the connection that there is; blocks.
+
+        HostError where there is none, or where nobody knows how it ended.
+        """
+        link = self._link
+        if link is None:
+            raise HostError(f"host {self._host.name}: not connected")
+        return perform(link, command, timeout, self._stopping)
 
     def _run(self) -> None:
         try:
@@ -154,6 +167,7 @@ class HostMonitor:
             self._host, choose(self._host, all_probes(), self.server.tools), link, self._clock,
             self._deliver, self._report, self._note, self._server_clock, self._spool,
         )  # fmt: skip
+        self._link = link
         try:
             watch.run(self._stopping)
         except LinkError:
@@ -163,6 +177,8 @@ class HostMonitor:
                 raise
             # A server under load may for a while not start what it started before.
             raise LinkError(str(failure)) from None
+        finally:
+            self._link = None
 
     def _report(self, state: HostState, detail: str = "", probes: tuple[str, ...] = ()) -> None:
         gaps = self.status.gaps

@@ -36,7 +36,10 @@ class Chart:
 def charts(digest: Digest) -> list[Chart]:
     """Those that the session has anything for."""
     keys = set(digest.history.total.tallies)
-    found = [_kept(chart, keys) for chart in (*_LOAD, *_of_hosts(digest, keys))]
+    found = [
+        _kept(chart, keys)
+        for chart in (*_LOAD, *_of_scenarios(digest, keys), *_of_hosts(digest, keys))
+    ]
     return [chart for chart in found if chart.series]
 
 
@@ -51,11 +54,23 @@ _LOAD = (
     Chart("Failures per second", "/s", [
         ("5xx", "load.status.5xx"), ("timeout", "load.errors.timeout"),
         ("connect", "load.errors.connect"), ("reset", "load.errors.reset"),
+        ("content", "load.errors.content"),
         ("dropped", "load.dropped"),
     ]),
     Chart("Response time", " ms", [(name, f"load.response.{name}")
                                    for name in ("p50", "p95", "p99")], log=True),
 )  # fmt: skip
+
+
+def _of_scenarios(digest: Digest, keys: set[str]) -> Iterator[Chart]:
+    for name in digest.result["scenarios"]:
+        told = [
+            key
+            for key in keys
+            if key.startswith(f"scenario.{name}.server.") and key.endswith(".mean")
+        ]
+        yield Chart(f"{name}: server timing, mean", " ms",
+                    [(key.split(".")[3], key) for key in sorted(told)])  # fmt: skip
 
 
 def _of_hosts(digest: Digest, keys: set[str]) -> Iterator[Chart]:

@@ -102,7 +102,9 @@ def _line(rows: Mapping[int, Row], candidates: int) -> list[str]:
     for place in range(candidates):
         row = rows.get(place)
         cells += ["–", "", ""] if row is None else [
-            format_value(row.candidate, row.metric.unit), change(row), verdict(row)
+            format_value(row.candidate, row.metric.unit),
+            change(row.ratio, row.low, row.high),
+            verdict(row),
         ]  # fmt: skip
     return cells
 
@@ -114,15 +116,18 @@ def label(metric: Metric) -> str:
     return f"{owner}{group}: {metric.label}"
 
 
-def change(row: Row) -> str:
-    """The change in percent with its interval: `+21 % (+9 … +35)`; empty where nothing is known."""
-    if row.ratio is None:
+def change(ratio: float | None, low: float | None, high: float | None) -> str:
+    """A ratio as a change in percent with its interval: `+21 % (+9 … +35)`; empty where nothing is
+    known."""
+    if ratio is None:
         return ""
-    if row.low is None and row.high is None:
-        return percent(row.ratio) + " %"
-    low = "" if row.low is None else percent(row.low)
-    high = "" if row.high is None else percent(row.high)
-    return f"{percent(row.ratio)} % ({low} … {high})"
+    if low is None and high is None:
+        return percent(ratio) + " %"
+    return f"{percent(ratio)} % ({_bound(low)} … {_bound(high)})"
+
+
+def _bound(ratio: float | None) -> str:
+    return "" if ratio is None else percent(ratio)
 
 
 def percent(ratio: float) -> str:

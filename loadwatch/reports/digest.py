@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from loadwatch.analysis.ledger import Ledger, ledger
 from loadwatch.analysis.verdict import Verdict, judge
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, format_clock
 from loadwatch.recorded import plan_of, result_of
+from loadwatch.reports.ledger import pair_text
+from loadwatch.reports.limits import limits_of
 from loadwatch.session import Session
 
 
@@ -19,7 +22,7 @@ class Digest:
     """All that a report says.
 
     `about` is what the session says of itself, `result` what it came to, `verdicts` the verdict on
-    each step of `history`.
+    each step of `history`, `ledger` the limits that were found in it.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Digest:
     hosts: Sequence[str]
     history: History
     verdicts: Sequence[Verdict]
+    ledger: Ledger
 
     @property
     def head(self) -> str:
@@ -39,10 +43,17 @@ class Digest:
 
     @property
     def limit(self) -> str:
-        """What the steps tell of the limit: the largest rate that held, the smallest that did not.
+        """The limits that the last searches found; without one, what the steps tell: the largest
+        rate that held, the smallest that did not.
 
         A rate above one that failed tells nothing. A closed loop has no rates to tell it by.
         """
+        if self.result.get("limits") and self.ledger.rows:
+            cells = self.ledger.rows[-1].cells.items()
+            return ", ".join(
+                f"{name} {pair_text(cell.limit.sustained, cell.limit.fails_at)}"
+                for name, cell in cells
+            )
         steps = [
             (sum(step.rates.values()), verdict)
             for step, verdict in zip(self.history.steps, self.verdicts, strict=True)
@@ -85,4 +96,5 @@ def digest(session: Session) -> Digest:
         verdicts=[
             judge(step, reasons, session.hosts, history.steps, signs) for step in history.steps
         ],
+        ledger=ledger(session.name, limits_of(session)),
     )

@@ -14,18 +14,20 @@ from string import Template
 from typing import Any
 
 from loadwatch.core.metric import format_clock
+from loadwatch.reports import searches
 from loadwatch.reports.charts import as_data
 from loadwatch.reports.digest import Digest
 from loadwatch.reports.facts import SCENARIOS, STEPS, facts, scenario_rows, step_rows
+from loadwatch.reports.ledger import LEGEND, tables
 from loadwatch.reports.standing import standing, threshold
 
-ROLES = {"passed": "good", "FAILED": "bad", "INVALID": "bad"}
+ROLES = {"passed": "good", "FAILED": "bad", "INVALID": "bad", "PASS": "good", "FAIL": "bad"}
 
 
 def as_html(digest: Digest) -> str:
     """The page."""
     page = files("loadwatch.reports") / "page"
-    data = as_data(digest)
+    data = as_data(digest) | {"searches": searches.as_data(digest.result.get("limits", ()))}
     # A `<` could end the script element that holds it.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     return Template((page / "report.html").read_text(encoding="utf-8")).substitute(
@@ -51,6 +53,15 @@ def _body(digest: Digest, data: dict[str, Any]) -> Iterable[str]:
             for one in result["thresholds"]
         ]
         yield _table(["threshold", "found", ""], rows)
+    if digest.ledger.rows:
+        yield "<h2>Limits</h2>"
+        yield from (_table(head, rows) for head, rows in tables(digest.ledger))
+        yield from (f'<p class="quiet">{escape(line)}</p>' for line in LEGEND)
+    for place, found in enumerate(digest.result.get("limits", ())):
+        yield f"<h3>{escape(searches.caption(found))}</h3>"
+        yield f'<div class="pair" id="search-{place}"></div>'
+        yield _table(searches.TRIALS, searches.trial_rows(found))
+        yield from (f'<p class="quiet">{escape(line)}</p>' for line in found["explained"])
     yield "<h2>Steps</h2>"
     yield _table(STEPS, step_rows(digest))
     yield "<h2>Scenarios</h2>"
@@ -78,7 +89,7 @@ def _body(digest: Digest, data: dict[str, Any]) -> Iterable[str]:
 def _verdict(digest: Digest) -> str:
     result, verdict = digest.result, digest.result["verdict"]
     how = standing(result)
-    reasons = "; ".join((*result["generator"]["reasons"], *verdict["evidence"]))
+    reasons = "; ".join(dict.fromkeys((*result["generator"]["reasons"], *verdict["evidence"])))
     also = f" (also {', '.join(verdict['also'])})" if verdict["also"] else ""
     return (
         '<div class="verdict">'

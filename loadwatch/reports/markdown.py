@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from loadwatch.analysis.ledger import Ledger
 from loadwatch.reports.digest import Digest
 from loadwatch.reports.facts import SCENARIOS, STEPS, facts, scenario_rows, step_rows
+from loadwatch.reports.ledger import LEGEND, tables
 from loadwatch.reports.standing import standing, threshold
 
 _SIGNS = re.compile(r"([\\`*_\[\]<>|~#&])")
@@ -33,11 +35,24 @@ def as_markdown(digest: Digest) -> str:
         verdict(result),
         f"Limit: {text(digest.limit)}.",
         *_judged(result),
-        table(STEPS, map(_cells, step_rows(digest))),
-        table(["", ""], map(_cells, facts(digest))),
+        *_limits(digest.ledger),
+        table(STEPS, map(cells, step_rows(digest))),
+        table(["", ""], map(cells, facts(digest))),
         f"<details><summary>Plan</summary>\n\n{fenced(plan)}\n\n</details>",
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def ledger_as_markdown(found: Ledger) -> str:
+    """A ledger, for a pull request."""
+    return "\n\n".join([f"## {text(found.target)}", *_limits(found)]) + "\n"
+
+
+def _limits(found: Ledger) -> Iterator[str]:
+    """The limits of a ledger, and how to read them."""
+    if found.rows:
+        yield from (table(cells(head), map(cells, rows)) for head, rows in tables(found))
+        yield from LEGEND
 
 
 def _judged(result: Mapping[str, Any]) -> Iterator[str]:
@@ -51,10 +66,11 @@ def _judged(result: Mapping[str, Any]) -> Iterator[str]:
             for one in result["thresholds"]
         ]
         yield table(["threshold", "found", ""], rows)
-    yield table(SCENARIOS, map(_cells, scenario_rows(result)))
+    yield table(SCENARIOS, map(cells, scenario_rows(result)))
 
 
-def _cells(row: Sequence[str]) -> list[str]:
+def cells(row: Sequence[str]) -> list[str]:
+    """A row of plain text as Markdown."""
     return [text(cell) for cell in row]
 
 
@@ -69,7 +85,7 @@ def verdict(result: Mapping[str, Any]) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def text(words: str) -> str:

@@ -15,12 +15,13 @@ from typing import Any, get_args
 
 import msgspec
 
+from loadwatch.core.action import Done
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
 from loadwatch.core.limit import Goal
-from loadwatch.core.plan import NAME, SIGNS, Group, Signs
+from loadwatch.core.plan import NAME, SIGNS, Group, Signs, Value
 from loadwatch.core.reading import HostState, HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.core.tick import Event, Tick
@@ -197,6 +198,10 @@ class Player:
     def find_limit(self, goal: Goal | None = None) -> None:
         """Refused: nothing is fired."""
         raise PlanError("a recorded run cannot be searched; the event log has what was found")
+
+    async def act(self, name: str, value: Value) -> Done:
+        """Refused: nobody is connected to any host."""
+        raise PlanError("a recorded run acts on no host")
 
     async def export(self) -> str:
         """Write the session as CSV files beside it; returns the directory."""

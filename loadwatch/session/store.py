@@ -116,6 +116,20 @@ class Session:
                     events=self._events(second),
                 )
 
+    def values(self, keys: str, first: int, end: int) -> dict[str, float]:
+        """What the keys that match `keys` (with `*`) come to from second `first` up to, not
+        including, `end`: maxima by the largest, all others by the mean of the seconds that know
+        them. Percentiles cannot be had so."""
+        with _one_line(self.path):
+            return dict(
+                self._db.execute(
+                    "SELECT key, iif(kind = 'maximum', max(value), avg(value))"
+                    " FROM sample JOIN metric ON metric.id = sample.metric"
+                    " WHERE second >= ? AND second < ? AND key GLOB ? GROUP BY key",
+                    (first, end, keys),
+                ).fetchall()
+            )
+
     def _values(self, second: int) -> dict[str, float]:
         rows = self._db.execute("SELECT metric, value FROM sample WHERE second = ?", (second,))
         return {self._keys[metric]: value for metric, value in rows}

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from loadwatch.core.metric import Metric
-from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Event, HostProcess, Tick
+from loadwatch.core.summary import CENSORED, Summary
+from loadwatch.core.tick import Event, HostProcess, Tick, distribution_of
 from loadwatch.session.excerpt import Excerpt
 
 VERSION = 1
@@ -156,8 +156,8 @@ def _step(excerpt: Excerpt, summary: Summary, metrics: Sequence[Metric]) -> Row:
 
 def _distribution(metric: Metric) -> str:
     """`load.response` of `load.response.p99`; empty for what can be no timeout."""
-    prefix, _, _ = metric.key.rpartition(".")
-    return prefix if prefix.endswith((".response", ".service")) else ""
+    _, kind = distribution_of(metric.key) or (None, "")
+    return metric.key.rpartition(".")[0] if kind in CENSORED else ""
 
 
 # -- cells ---------------------------------------------------------------------------------------

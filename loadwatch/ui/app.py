@@ -20,8 +20,9 @@ from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue
 from loadwatch.ui import chart
 from loadwatch.ui.keys import quiet, shown
+from loadwatch.ui.others import NOBODY, Others
 from loadwatch.ui.pane import Pane
-from loadwatch.ui.screens.dashboard import Compare, Dashboard
+from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
 from loadwatch.ui.themes import THEMES
 from loadwatch.ui.view import NO_THRESHOLDS
@@ -50,20 +51,20 @@ class LoadwatchApp(App[None]):
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,
         startup: Callable[[], Awaitable[None]] | None = None,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
-        compare: Compare | None = None,
+        others: Others = NOBODY,
     ) -> None:  # fmt: skip
         super().__init__()
         self.failure: LoadwatchError | None = None
         self._bus = bus
         self._controls = controls
         self._startup = startup
-        others = list(self.available_themes)
+        strange = list(self.available_themes)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[-1 if self.no_color else 0].name
-        for name in others:
+        for name in strange:
             self.unregister_theme(name)
-        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes, compare)
+        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes, others)
 
     def notify(self, message: str, **more: Any) -> None:
         """Say something, as it is; it takes the place of what was said before."""

@@ -90,6 +90,14 @@ class Series:
     is_step: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a rate (1/s) and a value (core unit) at it, and the role they are joined in."""
+
+    role: str
+    points: Sequence[tuple[float, float]]
+
+
 def prepare() -> None:
     """Load plotext, which takes a while, before the first chart needs it; from any thread."""
     _plotext()
@@ -113,6 +121,38 @@ def lines(frame: Frame, unit: Unit, series: Sequence[Series], log: bool = False)
     ]
     cells = _plot(paths, span.columns // DOTS_ACROSS, frame.rows)
     return _assemble(frame, cells, axis.labels(frame.rows, unit))
+
+
+def over_rates(
+    width: int,
+    height: int,
+    unit: Unit,
+    curves: Sequence[Curve],
+    marks: Sequence[tuple[float, str]] = (),
+) -> list[Row]:
+    """A chart of curves over a logarithmic axis of rates, the later ones on top.
+
+    The other axis is logarithmic too: what grows with the rate is a straight line.
+    `marks` are rates at which a line stands with its text beside it.
+    """
+    rows, across = max(height - 1, 1), max(width - GUTTER, 2)
+    rates = [rate for curve in curves for rate, _ in curve.points]
+    if not rates:
+        return []
+    values = [value for curve in curves for _, value in curve.points]
+    axis = _tight_axis(values)
+    low, high = math.log10(min(rates)), math.log10(max(rates))
+    below = _Axis(low, high if high > low else low + 1, log=True)
+    right, top = across * DOTS_ACROSS - 1, rows * DOTS_UP - 1
+    paths = [
+        (curve.role, [(round(below.share(rate) * right), round(axis.share(value) * top))
+                      for rate, value in sorted(curve.points)])
+        for curve in curves if curve.points
+    ]  # fmt: skip
+    cells = _plot(paths, across, rows)
+    _draw_marks(cells, [(round(below.share(rate) * (across - 1)), text) for rate, text in marks])
+    drawn = _with_gutter(cells, axis.labels(rows, unit))
+    return [*drawn, [(_rate_axis(below, sorted(set(rates)), across), "quiet")]][:height]
 
 
 def columns(
@@ -178,10 +218,10 @@ class _Axis:
     def labels(self, rows: int, unit: Unit) -> dict[int, str]:
         """Row (0 is the top) -> label."""
         if self.log:
-            decades = range(round(self.low), round(self.high) + 1)
+            decades = range(math.ceil(self.low), math.floor(self.high) + 1)
             return {
                 round((1 - self.share(10.0**power)) * (rows - 1)): scale.label(10.0**power, unit)
-                for power in decades
+                for power in (*decades, self.low, self.high)
             }
         parts = 4 if rows >= 12 else 2 if rows >= 4 else 1
         return {
@@ -196,6 +236,15 @@ def _log_axis(peaks: Sequence[float]) -> _Axis:
     high = math.ceil(math.log10(max(positive, default=1.0)) - 1e-9)
     low = math.floor(math.log10(min(positive, default=1.0)) + 1e-9)
     return _Axis(min(low, high - 1), high, log=True)
+
+
+def _tight_axis(values: Sequence[float]) -> _Axis:
+    """From 1, 2 or 5 times a power of ten to another, around all values above zero."""
+    positive = [value for value in values if value > 0] or [1.0]
+    ends = [k * 10.0**power for power in range(-7, 10) for k in (1, 2, 5)]
+    low = max((end for end in ends if end <= min(positive)), default=ends[0])
+    high = min((end for end in ends if end >= max(positive) and end > low), default=ends[-1])
+    return _Axis(math.log10(low), math.log10(high), log=True)
 
 
 def _total(layers: Sequence[tuple[str, Sequence[float]]]) -> float:
@@ -215,14 +264,34 @@ def _assemble(frame: Frame, cells: Cells, labels: Mapping[int, str]) -> list[Row
     for boundary in frame.boundaries:
         if 0 <= (column := span.column(boundary.second)) < span.columns:
             _draw_boundary(cells, column, boundary.mark, frame.names)
+    rows = _with_gutter(cells, labels)
+    if frame.height > 1:
+        rows.append([(_time_axis(span), "quiet")])
+    return rows
+
+
+def _with_gutter(cells: Cells, labels: Mapping[int, str]) -> list[Row]:
+    """The drawing with its labels and the vertical axis left of it."""
     rows: list[Row] = []
     for number, row in enumerate(cells):
         sign = "┤" if number in labels else "│"
         text = fit(labels.get(number, ""), GUTTER - 1, right=True)
         rows.append([(text, "quiet"), (sign, "axis"), *compress(row)])
-    if frame.height > 1:
-        rows.append([(_time_axis(span), "quiet")])
     return rows
+
+
+def _rate_axis(axis: _Axis, rates: Sequence[float], columns: int) -> str:
+    """The rates below their columns, as many as there is room for; the highest comes first."""
+    line = [" "] * (GUTTER + columns)
+    free = len(line)
+    for rate in reversed(rates):
+        text = scale.label(rate, Unit.PER_SECOND)
+        middle = GUTTER + round(axis.share(rate) * (columns - 1))
+        begin = min(max(middle - len(text) // 2, 0), len(line) - len(text))
+        if begin + len(text) <= free:
+            line[begin : begin + len(text)] = text
+            free = begin - 1
+    return "".join(line)
 
 
 def _draw_boundary(cells: Cells, column: int, mark: str, names: bool) -> None:
@@ -238,6 +307,19 @@ def _draw_boundary(cells: Cells, column: int, mark: str, names: bool) -> None:
     room = cells[0][column + 1 : column + 1 + len(text)]
     if text and len(room) == len(text) and all(cell is BLANK for cell in room):
         cells[0][column + 1 : column + 1 + len(text)] = [(sign, "mark") for sign in text]
+
+
+def _draw_marks(cells: Cells, marks: Sequence[tuple[int, str]]) -> None:
+    """Lines at columns, each with its text on the side where the next line leaves room."""
+    for at, (column, text) in enumerate(marks):
+        _draw_boundary(cells, column, text, names=False)
+        following = min((c for c, _ in marks[at + 1 :]), default=len(cells[0]))
+        before = max((c for c, _ in marks[:at]), default=-1)
+        begin = column + 2
+        if begin + len(text) >= following and column - len(text) - 2 > before:
+            begin = column - len(text) - 1
+        if begin + len(text) <= len(cells[0]):
+            cells[0][begin : begin + len(text)] = [(sign, "mark") for sign in text]
 
 
 def _time_axis(span: scale.Span) -> str:

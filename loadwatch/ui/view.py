@@ -36,7 +36,7 @@ LEVELS = {"fine": ("good", ""), "warning": ("warning", " ▲"), "bad": ("bad", "
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The `seconds` before second `end` (not included), `host` among those that are watched.
+    """The `seconds` before second `end` (not included); the chosen `host` and `scenario`.
 
     All of it is of that moment: `status` is how the run stood then, `step` what its step had come
     to. `is_now` tells whether that is the present.
@@ -52,16 +52,18 @@ class View:
     host: str
     step: Summary
     is_now: bool = True
+    scenario: str = ""
 
     @classmethod
     def of(
         cls, history: History, catalogue: Catalogue, lives: Lives, status: RunStatus, *,
         thresholds: Thresholds = NO_THRESHOLDS, window: Window = NOW, host: str = "",
+        scenario: str = "",
     ) -> View:  # fmt: skip
         """What `window` shows of the run, which stood as `status` at its end."""
         end = history.length if window.end is None else window.end
         view = cls(history, catalogue, lives, status, thresholds, end, window.seconds(end), host,
-                   history.step_until(end))  # fmt: skip
+                   history.step_until(end), scenario=scenario)  # fmt: skip
         return view if window.end is None else replace(view.standing(), is_now=False)
 
     def standing(self) -> View:

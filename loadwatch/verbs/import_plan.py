@@ -135,15 +135,15 @@ def _of_urls(arguments: argparse.Namespace) -> Draft:
     """A draft of a file of URLs."""
     from loadwatch.importing import urls
 
-    with _opened(arguments.file) as file:
-        return urls.read(_lines(file), arguments.file, arguments.rate)
+    with opened(arguments.file) as file:
+        return urls.read(text_lines(file), arguments.file, arguments.rate)
 
 
 def _of_har(arguments: argparse.Namespace) -> Draft:
     """A draft of a recording."""
     from loadwatch.importing import har
 
-    with _opened(arguments.file) as file:
+    with opened(arguments.file) as file:
         data = file.read()
     return har.read(data, arguments.file, arguments.rate, arguments.only, arguments.static)
 
@@ -152,20 +152,20 @@ def _of_log(arguments: argparse.Namespace) -> Draft:
     """A draft of an access log."""
     from loadwatch.importing import accesslog
 
-    with _opened(arguments.file) as file:
+    with opened(arguments.file) as file:
         return accesslog.read(
-            _lines(file), arguments.file, arguments.target, arguments.rate, arguments.static,
+            text_lines(file), arguments.file, arguments.target, arguments.rate, arguments.static,
             arguments.most or accesslog.MOST,
         )  # fmt: skip
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+def text_lines(file: BinaryIO) -> Iterator[str]:
     """Lines of text; bytes that are none as surrogates (PEP 383)."""
     return (line.decode(errors="surrogateescape") for line in file)
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
+def opened(name: str) -> Iterator[BinaryIO]:
     """A file to import, or stdin for `-`; PlanError if it cannot be read."""
     from loadwatch.core.errors import PlanError
 

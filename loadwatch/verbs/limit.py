@@ -23,6 +23,14 @@ def add(verbs: Any) -> None:
     command = verbs.add_parser("limit", help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(verb=_carry_out)
     add_run_options(command)
+    search = add_search_options(command)
+    search.add_argument("--scenario", metavar="NAME", help="of this one alone, the others at 0")
+    search.add_argument("--mark", metavar="TEXT", help="what is measured, as the ledger calls it")
+    command.add_argument("--json", action="store_true", help="the result as one object")
+
+
+def add_search_options(command: Any) -> Any:
+    """How the limit is searched for; returns their group."""
     search = command.add_argument_group("search")
     search.add_argument(
         "--start", type=rate, metavar="R", help="the first rate; 1/s, or 10/s with --quick"
@@ -31,7 +39,7 @@ def add(verbs: Any) -> None:
     search.add_argument("--p95", type=duration, metavar="D", help="of response times; 2s")
     search.add_argument("--p99", type=duration, metavar="D", help="of response times; 4s")
     search.add_argument("--errors", type=share, metavar="SHARE", help="of requests at most; 1%%")
-    command.add_argument("--json", action="store_true", help="the result as one object")
+    return search
 
 
 def rate(text: str) -> float:
@@ -60,6 +68,23 @@ def share(text: str) -> float:
 
 
 def _carry_out(arguments: argparse.Namespace) -> int:
+    from loadwatch.options import alone
+
+    plan = plan_to_search(arguments)
+    if arguments.scenario is not None:
+        plan = alone(plan, arguments.scenario)
+    if not arguments.yes:
+        confirm(plan)
+    run, interrupted = asyncio.run(_search(plan, arguments))
+    if not run.began:
+        return INTERRUPTED
+    found = run.searches[-1] | {"session": str(run.status.recording)}
+    say(json.dumps(found, ensure_ascii=False) if arguments.json else _text(run, found))
+    return exit_code(run, interrupted)
+
+
+def plan_to_search(arguments: argparse.Namespace) -> Plan:
+    """The plan without what a search decides itself; PlanError for options that say it."""
     import msgspec
 
     from loadwatch.core.errors import PlanError
@@ -67,17 +92,9 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     for name in ("rate", "duration", "requests"):
         if getattr(arguments, name) is not None:
             raise PlanError(
-                f"--{name} does not go with limit, which turns the rate and ends itself"
+                f"--{name} does not go with a search, which turns the rate and ends itself"
             )
-    plan = msgspec.structs.replace(plan_of(arguments), stages=())
-    if not arguments.yes:
-        confirm(plan)
-    run, interrupted = asyncio.run(_search(plan, arguments))
-    if not run.began:
-        return INTERRUPTED
-    found = run.result()["limits"][-1] | {"session": str(run.status.recording)}
-    say(json.dumps(found, ensure_ascii=False) if arguments.json else _text(run, found))
-    return exit_code(run, interrupted)
+    return msgspec.structs.replace(plan_of(arguments), stages=())
 
 
 async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]:
@@ -85,11 +102,13 @@ async def _search(plan: Plan, arguments: argparse.Namespace) -> tuple[Run, bool]
     from loadwatch.run import Run
 
     run = Run(plan, session_path(arguments, plan))
-    run.find_limit(_goal(run, arguments))
+    if arguments.mark is not None:
+        run.mark(arguments.mark)
+    run.find_limit(goal_of(run, arguments))
     return run, await headless(run, dry=False)
 
 
-def _goal(run: Run, arguments: argparse.Namespace) -> Goal:
+def goal_of(run: Run, arguments: argparse.Namespace) -> Goal:
     """What the plan asks for, with the command line's options."""
     from dataclasses import replace
 

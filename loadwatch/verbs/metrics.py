@@ -11,8 +11,8 @@ HEAD = """\
 # Metrics
 
 Every number has a name, the same in thresholds, charts, the session file and comparisons. A CSV
-column is the key and its display unit. `*` is a scenario, a host, a group, a status code. Printed
-by `loadwatch metrics`.
+column is the key and its display unit. `*` is a scenario, a host, a group, a status code,
+a name that the server gave. Printed by `loadwatch metrics`.
 
 | key | CSV column | what | over a stretch |
 |---|---|---|---|

@@ -113,6 +113,7 @@ def _repeated(arguments: argparse.Namespace) -> Plan:
     """The plan of a session, for as long as it was asked for then, or of a plan without suffix."""
     from loadwatch import config
     from loadwatch.core.errors import PlanError
+    from loadwatch.core.texts import texts
     from loadwatch.recorded import plan_of as recorded_plan
     from loadwatch.session import is_session, open_session, resolve
 
@@ -128,6 +129,10 @@ def _repeated(arguments: argparse.Namespace) -> Plan:
     for scenario in plan.scenarios:
         missing = [name for name, value in scenario.headers.items() if value == config.REDACTED]
         given = [text.partition(":")[0].strip().lower() for text in arguments.header]
+        for key, text in texts(scenario):
+            if text == config.REDACTED and not key.startswith("headers."):
+                raise PlanError(f"scenario {scenario.name}: {key} was not recorded, as it stood in"
+                                " clear: run the plan itself")  # fmt: skip
         for name in missing:
             if name.lower() not in given:
                 raise PlanError(f"scenario {scenario.name}: {name} was not recorded, as it stood"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from loadwatch.verbs.ledger import telling
 from loadwatch.verbs.named import add_session, comparing
 
 
@@ -31,6 +32,7 @@ def replay(path: Path, follow: bool) -> int:
     from loadwatch.core.metric import Catalogue
     from loadwatch.recorded import plan_of, reasons_of
     from loadwatch.session import Player, open_session
+    from loadwatch.ui.others import Others
     from loadwatch.ui.screens.replay import ReplayApp
     from loadwatch.watching import catalogue
 
@@ -46,7 +48,7 @@ def replay(path: Path, follow: bool) -> int:
         try:
             app = ReplayApp(
                 player.bus, player.history, player, metrics, startup=player.play,
-                compare=comparing(path),
+                others=Others(comparing(path), telling(path)),
             )  # fmt: skip
             await app.run_async()
             if app.failure is not None:

@@ -15,6 +15,7 @@ from loadwatch.verbs.planned import add_run_options, confirm, firing_time, plan_
 
 if TYPE_CHECKING:
     from loadwatch.run import Run
+    from loadwatch.sweeping import Sweep
 
 
 def add(verbs: Any) -> None:
@@ -83,8 +84,11 @@ def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
     return code
 
 
-async def headless(run: Run, dry: bool) -> bool:
-    """The run from start to end with a line per second; True if the user ended it early."""
+async def headless(run: Run, dry: bool, task: Sweep | None = None) -> bool:
+    """The run from start to end with a line per second; True if the user ended it early.
+
+    A `task` says when that end is: after it is carried out, or has stopped.
+    """
     from loadwatch.console import Narrator
     from loadwatch.verbs.asking import on_terminal
 
@@ -97,7 +101,7 @@ async def headless(run: Run, dry: bool) -> bool:
         if interrupted.is_set() or not run.began:
             waiting.cancel()  # the second time, or before anything was fired: at once
         interrupted.set()
-        run.finish()
+        (run.finish if task is None else task.stop)()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
@@ -107,6 +111,10 @@ async def headless(run: Run, dry: bool) -> bool:
         with on_terminal() as asker:
             waiting = asyncio.ensure_future(run.start(asker, hosts_first=True, dry=dry))
             await waiting
+        if task is not None:
+            waiting = asyncio.ensure_future(task.carry_out())
+            await waiting
+            run.finish()
         waiting = asyncio.ensure_future(run.wait())
         await waiting
     except asyncio.CancelledError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import say
@@ -20,15 +21,19 @@ def add(verbs: Any) -> None:
     command = verbs.add_parser("users", help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(verb=_carry_out)
     add_session(command, "rate", "RATE|SESSION", help="requests per second; or a session's limit")
-    command.add_argument("--requests-per-visit", type=positive, default=3.0, metavar="N")
-    command.add_argument("--visits-per-day", type=positive, default=3.0, metavar="N")
-    command.add_argument("--visit-length", type=duration, default=60.0, metavar="D")
+    command.add_argument("--requests-per-visit", type=positive, metavar="N", help="3")
+    command.add_argument("--visits-per-day", type=positive, metavar="N", help="of one user; 3")
+    command.add_argument("--visit-length", type=duration, metavar="D", help="60s")
     command.add_argument(
         "--peak-to-average", type=positive, metavar="N", help="busiest rate over the mean; 3"
     )
     command.add_argument(
         "--profile", type=profile, metavar="HOURS:USERS,…",
         help="active users over a day, as 6:200,6:100,12:10, instead of --peak-to-average",
+    )  # fmt: skip
+    command.add_argument(
+        "--access-log", metavar="FILE",
+        help="take from a log of nginx or Apache what is not given; `-` is stdin",
     )  # fmt: skip
     command.add_argument(
         "--utilisation", type=utilisation, default=0.7, metavar="SHARE",
@@ -98,13 +103,30 @@ def _habits(arguments: argparse.Namespace) -> Habits:
     from loadwatch.analysis.users import Habits
     from loadwatch.core.errors import PlanError
 
-    day, ratio = arguments.profile, arguments.peak_to_average
-    if day is not None and ratio is not None:
+    day, names = arguments.profile, Habits.__dataclass_fields__
+    if day is not None and arguments.peak_to_average is not None:
         raise PlanError("--profile and --peak-to-average exclude each other")
-    return Habits(
-        arguments.requests_per_visit, arguments.visits_per_day, arguments.visit_length,
-        ratio or (3.0 if day is None else day.peak_to_average), arguments.utilisation,
-    )  # fmt: skip
+    seen = _seen(arguments.access_log) if arguments.access_log else {}
+    shape = {} if day is None else {"peak_to_average": day.peak_to_average}
+    given = {name: getattr(arguments, name) for name in names}
+    told = [{name: value for name, value in source.items() if value is not None and name in names}
+            for source in (seen, shape, given)]  # fmt: skip
+    return Habits(**told[0] | told[1] | told[2])
+
+
+def _seen(log: str) -> dict[str, float | None]:
+    """What an access log tells of its users, and on stderr what that rests on."""
+    from loadwatch.importing.visitors import visitors
+    from loadwatch.verbs.import_plan import opened, text_lines
+
+    with opened(log) as file:
+        found = visitors(text_lines(file), log)
+    for line in found.told:
+        print(f"loadwatch: {line}", file=sys.stderr)
+    if found.peak_to_average is None:
+        print("loadwatch: less than a day: it does not tell how much busier its peak is",
+              file=sys.stderr)  # fmt: skip
+    return {name: value for name, value in found._asdict().items() if name != "told"}
 
 
 def _rates(text: str) -> tuple[float, float | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadwatch.verbs.ending import exit_code, print_result
+from loadwatch.verbs.ledger import telling
 from loadwatch.verbs.named import comparing
 from loadwatch.verbs.planned import add_run_options, doubt, firing_time, plan_of, session_path
 
@@ -60,6 +61,7 @@ def dashboard(
     from loadwatch.core.errors import PlanError
     from loadwatch.run import Run
     from loadwatch.ui.app import LoadwatchApp
+    from loadwatch.ui.others import Others
     from loadwatch.ui.panes import named_panes
     from loadwatch.ui.screens.confirm import Confirm
     from loadwatch.ui.screens.questions import in_dialogs
@@ -81,7 +83,8 @@ def dashboard(
         try:
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
-                startup=begin, thresholds=run.thresholds, panes=panes, compare=comparing(session),
+                startup=begin, thresholds=run.thresholds, panes=panes,
+                others=Others(comparing(session), telling(session, lambda: run.searches)),
             )  # fmt: skip
             _end_without_terminal(app.exit)
             await app.run_async()

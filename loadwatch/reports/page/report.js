@@ -1,4 +1,5 @@
-// Draws the charts of a report one above the other on one time axis, with steps and marks as lines.
+// Draws the charts of a report one above the other on one time axis, with steps and marks as lines;
+// what a search found, over the rate.
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const sync = uPlot.sync("time");
@@ -40,6 +41,47 @@ function lines(first) {
   };
 }
 
+// The rates that a search found: lines with their names.
+function found(marks) {
+  return (plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.font = 12 * devicePixelRatio + "px system-ui, sans-serif";
+    ctx.strokeStyle = ctx.fillStyle = colour("second");
+    ctx.setLineDash([4, 4]);
+    marks.forEach((mark, place) => {
+      const x = Math.round(plot.valToPos(mark.at, "x", true)), is_last = place === marks.length - 1;
+      ctx.textAlign = is_last ? "left" : "right";
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.fillText(mark.text, x + (is_last ? 4 : -4), bbox.top + 12 * devicePixelRatio);
+    });
+    ctx.restore();
+  };
+}
+
+function overRates(title, unit, marks, series) {
+  const axis = { stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 },
+                 ticks: { stroke: colour("line"), width: 1 } };
+  return {
+    title, width: half(), height: 220, hooks: { draw: [found(marks)] },
+    scales: { x: { time: false, distr: 3 }, y: { distr: 3 } },
+    axes: [
+      { ...axis, values: (plot, at) => at.map((v) => v == null ? "" : v + "/s") },
+      { ...axis, size: 72, values: (plot, at) => at.map((v) => v == null ? "" : v + unit) },
+    ],
+    series: [{ label: "rate", value: shown("/s") },
+             ...series.map((one) => ({ ...one, width: 1.5, value: shown(unit) }))],
+  };
+}
+
+function half() {
+  const width = document.querySelector("main").clientWidth - 32;
+  return width > 700 ? (width - 16) / 2 : width;
+}
+
 // Of a log scale only the powers of ten.
 function decades(plot, splits) {
   return splits.map((v) => Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9 ? v : null);
@@ -75,7 +117,21 @@ data.charts.forEach((chart, place) => {
   const values = [data.time, ...chart.series.map((one) => one.values)];
   charts.push(new uPlot(options(chart, place === 0), values, box));
 });
+const pairs = data.searches.flatMap((one, place) => {
+  const box = document.getElementById("search-" + place);
+  if (one.rates.length < 2) return [];
+  return [
+    new uPlot(overRates("Answers per second", "/s", one.marks, [
+      { label: "if all were answered", stroke: colour("quiet"), dash: [6, 4] },
+      { label: "answered", stroke: colour("first"), points: { show: true } },
+    ]), [one.rates, one.rates, one.answered], box),
+    new uPlot(overRates("Response time p95", " ms", one.marks, [
+      { label: "p95", stroke: colour("second"), points: { show: true }, spanGaps: true },
+    ]), [one.rates, one.p95], box),
+  ];
+});
 addEventListener("resize", () => {
   const width = document.querySelector("main").clientWidth - 32;
   for (const plot of charts) plot.setSize({ width, height: 180 });
+  for (const plot of pairs) plot.setSize({ width: half(), height: 220 });
 });

@@ -50,10 +50,10 @@ def _write(excerpt: Excerpt, files: dict[str, TextIO]) -> None:
     for table in wanted:
         writers[table.name].writerow(table.header)
     for table, added in rows(excerpt, wanted):
-        writers[table.name].writerows([_disarmed(cell) for cell in row] for row in added)
+        writers[table.name].writerows([disarmed(cell) for cell in row] for row in added)
 
 
-def _disarmed(cell: Cell) -> Cell:
+def disarmed(cell: Cell) -> Cell:
     """Text on one line, which no spreadsheet can take for a formula."""
     if not isinstance(cell, str):
         return cell

@@ -18,7 +18,7 @@ TALL = 8
 class CpuPane(HostPane):
     """Shares of all CPUs stacked; below, the run queue up to the CPU count and beyond it."""
 
-    TITLE, JUMP, ORDER = "CPU", "C", 4
+    TITLE, JUMP, ORDER = "CPU", "C", 5
 
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""

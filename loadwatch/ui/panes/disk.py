@@ -24,7 +24,7 @@ TALL = 9
 class DiskPane(HostPane):
     """Reads as columns up, writes as columns down; above them the kernel's pressure figures."""
 
-    TITLE, JUMP, ORDER = "Disk & pressure", "D", 8
+    TITLE, JUMP, ORDER = "Disk & pressure", "D", 9
     NEEDS = "io."
 
     def host_headline(self, view: View) -> list[Row]:

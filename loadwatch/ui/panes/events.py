@@ -13,7 +13,7 @@ SIGNS = {
     "resume": ("●", "good"), "start": ("●", "good"), "end": ("■", "quiet"),
     "gap": ("▲", "warning"), "host": ("◆", "fourth"), "worker": ("✗", "bad"),
     "generator": ("▲", "warning"), "error": ("✗", "bad"), "answer": ("◇", "second"),
-    "limit": ("◎", "third"),
+    "limit": ("◎", "third"), "action": ("▸", "mark"),
 }  # fmt: skip
 """What an event of each kind looks like; its kind stands beside in words."""
 
@@ -21,7 +21,7 @@ SIGNS = {
 class EventsPane(Pane):
     """The events up to the end of what is shown, the newest first."""
 
-    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Event log", "L", 11, "load", 0.8
+    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Event log", "L", 12, "load", 0.8
 
     def headline(self, view: View) -> list[Row]:
         """How many there were."""

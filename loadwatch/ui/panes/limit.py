@@ -9,7 +9,8 @@ from loadwatch.analysis.limit import rate_text
 from loadwatch.analysis.users import Habits, assumptions, audience, audience_text
 from loadwatch.core.limit import RateTrial, SearchStatus
 from loadwatch.core.metric import Unit, format_value
-from loadwatch.ui.canvas import Row, crop, fit, plain
+from loadwatch.ui import chart
+from loadwatch.ui.canvas import Row, crop, fit, length, plain
 from loadwatch.ui.pane import Pane, notice
 from loadwatch.ui.panes.events import line
 from loadwatch.ui.scale import clock
@@ -21,6 +22,12 @@ SIGNS = {
 }  # fmt: skip
 """How a verdict is shown; the word stands beside its sign."""
 
+WIDE = 120
+"""Cells from which on the two curves stand side by side."""
+
+PICTURE = 12
+"""Rows from which on the curves are drawn above the trials."""
+
 BAR = 16
 """Cells of the bar of a rate, which are logarithmic: a doubling is always as long."""
 
@@ -28,7 +35,7 @@ BAR = 16
 class LimitPane(Pane):
     """Shown from the first search on, which the key `f` begins; of a replay, what it found."""
 
-    TITLE, JUMP, ORDER, SIDE = "Limit", "I", 12, "load"
+    TITLE, JUMP, ORDER, SIDE = "Limit", "I", 13, "load"
 
     def __init__(self, place: int = 0) -> None:
         super().__init__(place)
@@ -52,12 +59,59 @@ class LimitPane(Pane):
         search = view.status.search
         if search is None:
             told = [e for e in view.history.events if e.kind == "limit" and e.at < view.end]
-            rows = [line(event, width) for event in told[-height:]]
-            return rows or notice("no search yet: f begins one", "quiet", width)[:height]
-        shown = search.trials[-max(height - 1, 0) :]
+            events = [line(event, width) for event in told[-height:]]
+            return events or notice("no search yet: f begins one", "quiet", width)[:height]
         rates = [trial.rate for trial in search.trials] + [search.rate or search.goal.start]
-        rows = [_trial(trial, rates, width) for trial in shown]
-        return [*rows, _now(search, rates, width), *_users(search, width)][-height:]
+        trials = [_trial(trial, rates, width) for trial in search.trials]
+        verdict, *explained = _explained(search, width) or [[]]
+        served, *assumed = _users(search, width) or [[]]
+        least = [row for row in (_now(search, rates, width), verdict, served) if row]
+        room = height - len(least) - len(trials)
+        explained = explained if len(explained) <= room else []
+        room -= len(explained)
+        assumed = assumed if len(assumed) <= room else []
+        room -= len(assumed)
+        picture = _picture(search, width, room) if room >= PICTURE else []
+        below = [*least[:2], *explained, *least[2:], *assumed]
+        return [*picture, *trials[-max(height - len(least), 0) :], *below][-height:]
+
+
+def _picture(search: SearchStatus, width: int, height: int) -> list[Row]:
+    """Answers per second and response time over the rate, with the pair and the knee."""
+    marks = [(rate, text) for rate, text in (
+        (search.knee, "knee"), (search.sustained, "sustains"), (search.fails_at, "fails"),
+    ) if rate is not None]  # fmt: skip
+    at = {trial.rate: trial for trial in search.trials if trial.verdict != "INVALID"}
+    slow = [(rate, trial.p95) for rate, trial in at.items() if trial.p95 is not None]
+    if len(at) < 2 or not slow:
+        return []
+    per_second = [
+        chart.Curve("quiet", [(rate, rate) for rate in at]),
+        chart.Curve("first", [(rate, trial.completed) for rate, trial in at.items()]),
+    ]
+    told = " over the rate; grey: if all were answered"
+    pictures = [
+        ([("answers per second", "first"), (told, "quiet")], Unit.PER_SECOND, per_second),
+        ([("response time p95", "second"), (" over the rate", "quiet")], Unit.SECONDS,
+         [chart.Curve("second", slow)]),
+    ]  # fmt: skip
+    is_wide = width >= WIDE
+    own = (width - 2) // 2 if is_wide else width
+    tall = height - 1 if is_wide else height // 2 - 1
+    drawn = [
+        [crop(title, own), *chart.over_rates(own, tall, unit, curves, marks)]
+        for title, unit, curves in pictures
+    ]
+    if not is_wide:
+        return [*drawn[0], *drawn[1]]
+    return [[*left, (" " * (own + 2 - length(left)), ""), *right]
+            for left, right in zip(*drawn, strict=True)]  # fmt: skip
+
+
+def _explained(search: SearchStatus, width: int) -> list[Row]:
+    """The verdict, and what the trials tell of how the server scales."""
+    return [crop([(plain(line), "strong" if not at else "quiet")], width)
+            for at, line in enumerate(search.explained)]  # fmt: skip
 
 
 def _trial(trial: RateTrial, rates: Sequence[float], width: int) -> Row:

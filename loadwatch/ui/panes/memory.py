@@ -14,7 +14,7 @@ LINES = (("available", "good"), ("free", "first"), ("cache", "second"), ("buffer
 class MemoryPane(HostPane):
     """Free memory, page cache and what is available to a new process, as lines."""
 
-    TITLE, JUMP, ORDER = "Memory", "M", 7
+    TITLE, JUMP, ORDER = "Memory", "M", 8
     NEEDS = "memory."
 
     def host_headline(self, view: View) -> list[Row]:

@@ -15,7 +15,7 @@ QUIET = 1024.0
 class NetworkPane(HostPane):
     """Received as columns up, sent as columns down."""
 
-    TITLE, JUMP, ORDER = "Network", "N", 9
+    TITLE, JUMP, ORDER = "Network", "N", 10
     NEEDS = "network."
 
     def host_headline(self, view: View) -> list[Row]:

@@ -82,7 +82,7 @@ class _Pool:
 class ProcessesPane(HostPane):
     """RSS of each group over time, and below it the processes, sorted, filtered, by pool or not."""
 
-    TITLE, JUMP, ORDER, WEIGHT = "Processes", "P", 5, 1.4
+    TITLE, JUMP, ORDER, WEIGHT = "Processes", "P", 6, 1.4
     BINDINGS: ClassVar[list[BindingType]] = [
         quiet("down", "move(1)", "Next process"),
         quiet("up", "move(-1)", "Previous process"),

@@ -12,7 +12,7 @@ from loadwatch.ui.view import View
 class StepsPane(Pane):
     """The newest steps that have room."""
 
-    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Steps", "E", 10, "load", 0.8
+    TITLE, JUMP, ORDER, SIDE, WEIGHT = "Steps", "E", 11, "load", 0.8
 
     def __init__(self, place: int = 0) -> None:
         super().__init__(place)

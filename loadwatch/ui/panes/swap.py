@@ -14,7 +14,7 @@ QUIET = 1024.0**2
 class SwapPane(HostPane):
     """Swap-in as columns up, swap-out as columns down."""
 
-    TITLE, JUMP, ORDER = "Swap", "W", 6
+    TITLE, JUMP, ORDER = "Swap", "W", 7
 
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""

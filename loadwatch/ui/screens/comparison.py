@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from loadwatch.core.errors import LoadwatchError
+from loadwatch.ui.others import Compare
 from loadwatch.ui.screens.dialog import Dialog
+from loadwatch.ui.screens.prompt import Prompt
+
+QUESTION = "Compare with which session? (name, the beginning of one, number, or path)"
 
 
 def name(text: str) -> str:
@@ -31,3 +36,14 @@ class Comparison(Dialog[None]):
     def body(self) -> ComposeResult:
         """The text; it scrolls where there is no room."""
         yield Static(self._text, markup=False)
+
+
+async def compare(app: App[Any], told: Compare) -> None:
+    """From the question to what differs; within a worker of `app`."""
+    answer = await app.push_screen_wait(Prompt(QUESTION, name, "Enter compares, Esc leaves it"))
+    if answer is None:
+        return
+    try:
+        app.push_screen(Comparison(name(answer), await told(name(answer))))
+    except LoadwatchError as failure:
+        app.notify(str(failure), severity="error")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, work
@@ -25,10 +25,13 @@ from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.moments import Moments
+from loadwatch.ui.others import NOBODY, Others
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
-from loadwatch.ui.screens import comparison
+from loadwatch.ui.screens.actions import act
+from loadwatch.ui.screens.comparison import compare
+from loadwatch.ui.screens.ledger import show_ledger
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -37,21 +40,26 @@ from loadwatch.ui.window import Window
 GLANCE = 0.5
 """Seconds between looks at the state of the run, which changes between ticks too."""
 
-Compare = Callable[[str], Awaitable[str]]
-"""What differs from a session, by its name, as text."""
-
 TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve": rates.halve}
 
 RATE = Binding.Group("Rate", compact=True)
 
 
-def _refused(status: RunStatus) -> frozenset[str]:
-    """What can not be done with a run that stands so; where all can, nothing is refused."""
+def _refused(status: RunStatus, others: Others) -> frozenset[str]:
+    """What can not be done with a run that stands so, and what there is nothing to do with."""
+    refused = {"refuse"}
     if status.ended is not None:
-        return frozenset({"turn", "type_rate", "fire", "find_limit"})
-    if status.connections is not None:
-        return frozenset({"turn", "type_rate"})
-    return frozenset({"refuse"})
+        refused = {"turn", "type_rate", "fire", "find_limit"}
+    elif status.connections is not None:
+        refused = {"turn", "type_rate"}
+    if not status.actions:
+        refused.add("act")
+    if not status.hosts:
+        refused.add("type_groups")
+    if len(status.hosts) < 2:
+        refused.add("next_host")
+    refused |= {name for name in ("compare", "ledger") if getattr(others, name) is None}
+    return frozenset(refused)
 
 
 class Dashboard(Screen[None]):
@@ -69,6 +77,7 @@ class Dashboard(Screen[None]):
         shown("f", "find_limit", "Limit", "Find the limit: the rate that holds, and that fails"),
         *(Binding(key, "refuse", show=False, system=True) for key in (*"+-][=f", "space")),
         shown("m", "mark", "Mark", "Note what follows, in a step of its own"),
+        shown("a", "act", "Set", "Do one of the plan's server actions, and mark what follows"),
         shown("e", "export", "CSV", "Write CSV files of the session so far"),
         shown("s", "steps", "Steps", "All steps with their statistics, and two side by side"),
         quiet("<", "resize_window(-1)", "Show a shorter time"),
@@ -78,13 +87,14 @@ class Dashboard(Screen[None]):
         quiet("end", "return", "Return to now"),
         quiet("h", "next_host", "Show the next host"),
         quiet("c", "compare", "Compare with another session"),
+        quiet("l", "ledger", "The ledger: what each configuration takes, in all sessions"),
         quiet("G", "type_groups", "Choose the process groups that are followed on the host"),
     ]  # fmt: skip
 
     def __init__(
         self, history: History, controls: Controls, catalogue: Catalogue,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
-        compare: Compare | None = None,
+        others: Others = NOBODY,
     ) -> None:  # fmt: skip
         super().__init__()
         self._lives = Lives()
@@ -92,11 +102,11 @@ class Dashboard(Screen[None]):
         self._controls = controls
         self._catalogue = catalogue
         self._thresholds = thresholds
-        self._compare = compare
+        self._others = others
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
-        self._refused = _refused(status)
+        self._refused = _refused(status, others)
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
         self._moments = Moments()
@@ -157,7 +167,7 @@ class Dashboard(Screen[None]):
     def tell(self) -> None:
         """Say in the bars how the run stands, or stood at the end of the window."""
         now, view = self._controls.status, self._view()
-        if self._refused != (refused := _refused(now)):
+        if self._refused != (refused := _refused(now, self._others)):
             self._refused = refused
             self.refresh_bindings()
         self._header.tell(view, self._window, now)
@@ -171,6 +181,7 @@ class Dashboard(Screen[None]):
             self._history, self._catalogue, self._lives,
             now if end is None else self._moments.at(end - 1) or now,
             thresholds=self._thresholds, window=self._window, host=self._host,
+            scenario=self._chosen,
         )  # fmt: skip
 
     # -- keys --------------------------------------------------------------------------------
@@ -179,12 +190,6 @@ class Dashboard(Screen[None]):
         """Only keys that do something now are taken and shown."""
         if action == "choose":
             return parameters[0] in self._numbers
-        if action == "compare":
-            return self._compare is not None
-        if action == "type_groups":
-            return bool(self._host)
-        if action == "next_host":
-            return len(self._controls.status.hosts) > 1
         return action not in self._refused
 
     def action_turn(self, way: str) -> None:
@@ -221,14 +226,15 @@ class Dashboard(Screen[None]):
         over = self._controls.status.ended is not None
         self.notify(OVER if over else "a closed loop has no rate to turn", severity="warning")
 
-    def on_scenario_chosen(self, message: ScenarioChosen) -> None:
+    async def on_scenario_chosen(self, message: ScenarioChosen) -> None:
         """By the mouse, which may also hit where no scenario is."""
         if message.number <= len(self._controls.status.rates):
-            self.action_choose(message.number)
+            await self.action_choose(message.number)
 
-    def action_choose(self, number: int) -> None:
-        """The scenario that the rate keys turn."""
+    async def action_choose(self, number: int) -> None:
+        """The scenario that the rate keys turn, and whose server timing is shown."""
         self._chosen = list(self._controls.status.rates)[number - 1]
+        await self._look()
         self.tell()
 
     def action_fire(self) -> None:
@@ -257,6 +263,11 @@ class Dashboard(Screen[None]):
         if text is not None:
             self._controls.mark(note(text))
 
+    @work(exclusive=True, group="act")
+    async def action_act(self) -> None:
+        """Do one of the plan's server actions, while the run goes on."""
+        await act(self.app, self._controls)
+
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
         """Write CSV files, while the run goes on."""
@@ -268,16 +279,14 @@ class Dashboard(Screen[None]):
     @work(exclusive=True, group="compare")
     async def action_compare(self) -> None:
         """Ask for a session, and show what differs from it."""
-        question = "Compare with which session? (name, the beginning of one, number, or path)"
-        prompt = Prompt(question, comparison.name, "Enter compares, Esc leaves it")
-        base = await self.app.push_screen_wait(prompt)
-        if base is None or self._compare is None:
-            return
-        try:
-            base = comparison.name(base)
-            self.app.push_screen(comparison.Comparison(base, await self._compare(base)))
-        except LoadwatchError as failure:
-            self.notify(str(failure), severity="error")
+        if self._others.compare is not None:
+            await compare(self.app, self._others.compare)
+
+    @work(exclusive=True, group="ledger")
+    async def action_ledger(self) -> None:
+        """Show the ledger, while the run goes on."""
+        if self._others.ledger is not None:
+            await show_ledger(self.app, self._others.ledger)
 
     def action_steps(self) -> None:
         """The table of steps."""

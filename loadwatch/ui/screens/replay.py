@@ -24,7 +24,7 @@ SEEKING = frozenset({"turn_speed", "seek_by", "to_mark", "type_time", "play"})
 """What a replay can and a run that is followed cannot."""
 
 REFUSED = frozenset(
-    {"turn", "type_rate", "refuse", "mark", "stop", "fire", "find_limit", "type_groups"}
+    {"turn", "type_rate", "refuse", "mark", "stop", "fire", "find_limit", "act", "type_groups"}
 )
 """What only a run of one's own can."""
 

@@ -1,0 +1,103 @@
+"""An answer that is looked at, and requests that want something of theirs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+import httpx
+
+HELD = 16 << 20
+"""Bytes of a body that are held, and of what it is without its content coding."""
+
+_PIECE = 1 << 16
+_CODING = re.compile(rb"(?i)\r\ncontent-encoding:[ \t]*([^\r\n]+)")
+
+
+class Answer(NamedTuple):
+    """A whole answer: its `head` with what may follow it, and its `body` as it came.
+
+    Of the body at most `HELD` bytes, of `size` in all.
+    """
+
+    head: bytes
+    body: bytes
+    size: int
+
+    @property
+    def content(self) -> bytes:
+        """The body without its content coding, `HELD` bytes at most; of a broken one what can be
+        made of it.
+        """
+        coding = _CODING.search(self.head.partition(b"\r\n\r\n")[0])
+        if coding is None:
+            return self.body
+        headers = [(b"Content-Encoding", coding[1])]
+        coded = httpx.Response(200, headers=headers, content=_pieces(self.body))
+        content = bytearray()
+        try:
+            for part in coded.iter_bytes():
+                content += part
+                if len(content) >= HELD:
+                    break
+        except httpx.DecodingError:
+            pass
+        return bytes(content[:HELD])
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """`body` bit by bit: what a small one swells to shall not be made at once."""
+    for begin in range(0, len(body), _PIECE):
+        yield body[begin : begin + _PIECE]
+
+
+def head_of(response: httpx.Response) -> bytes:
+    """The head of an answer by httpx, as HTTP/1.1 would have it."""
+    lines = (name + b": " + value for name, value in response.headers.raw)
+    return b"\r\n".join((b"HTTP/1.1 %d" % response.status_code, *lines))
+
+
+class Checked(bytes):
+    """A request's bytes, and what the body of its answer must be.
+
+    It must have `contains` in it, and not more than `max_bytes` as it comes over the wire.
+    """
+
+    contains: bytes
+    max_bytes: int | None
+
+    def __new__(cls, request: bytes, contains: bytes = b"", max_bytes: int | None = None) -> Self:
+        """`request` with what is wanted of its answer."""
+        checked = super().__new__(cls, request)
+        checked.contains = contains
+        checked.max_bytes = max_bytes
+        return checked
+
+    def is_met(self, answer: Answer) -> bool:
+        """Whether the body is as wanted."""
+        if self.max_bytes is not None and answer.size > self.max_bytes:
+            return False
+        return self.contains in answer.content
+
+
+class Body:
+    """Takes a body part by part, and keeps no more of it than `HELD`."""
+
+    __slots__ = ("_held", "size")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """The next part of it."""
+        if self.size < HELD:
+            self._held.append(part[: HELD - self.size])
+        self.size += len(part)
+
+    def take(self, head: bytes) -> Answer:
+        """The answer that this is the body of; what comes then is the next one's."""
+        answer = Answer(head, b"".join(self._held), self.size)
+        self._held, self.size = [], 0
+        return answer
