@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from loadwatch.config.checks import check, split_url
 from loadwatch.config.units import from_toml
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import did_you_mean
+from loadwatch.core.naming import plain_name
 from loadwatch.core.plan import Data, Plan, Scenario, Target, Threshold, Upload
 
 
@@ -62,7 +62,7 @@ def plan_for(url: str) -> Plan:
 
 def scenario_name(path: str) -> str:
     """What a scenario is called that has no name of its own: by its path, without the query."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", path.partition("?")[0]).strip("-") or "home"
+    return plain_name(path.partition("?")[0], "home")
 
 
 def decode(document: Mapping[str, Any], source: str) -> Plan:
