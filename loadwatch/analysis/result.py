@@ -63,6 +63,7 @@ def result(
         },
         "scenarios": {
             name: _numbers(summary, f"scenario.{name}", name, duration, closed)
+            | _sizes(summary, name)
             | _told(summary, name)
             for name in _scenarios(summary)
         },
@@ -109,6 +110,16 @@ def _numbers(
         "send_lag_ms": None if closed else _times(lag, LAG_STATISTICS),
         "received_bytes": summary.count(f"{owner}.received"),
     }
+
+
+def _sizes(summary: Summary, scenario: str) -> dict[str, dict[str, float]]:
+    """Mean sizes of the bodies that were weighed; nothing where none was."""
+    means = {
+        name: round(mean, 1)
+        for name in ("compressed", "decompressed")
+        if (mean := summary.mean(f"scenario.{scenario}.body.{name}")) is not None
+    }
+    return {"body_bytes": means} if means else {}
 
 
 def _told(summary: Summary, scenario: str) -> dict[str, Any]:

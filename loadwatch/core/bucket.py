@@ -26,6 +26,8 @@ class ScenarioBucket(msgspec.Struct):
     included at the time given up), `service` (send to done; making a connection where there is none
     is part of it), `lag` (due to send). `connected` counts the connections that were begun.
     `retry_after` is the wait (seconds) that the server asked for last, with a 429 or a 503.
+    Of the answers that were `weighed`, bodies had so many bytes `compressed`, as they came, and
+    `decompressed`; those of others could not be `undecoded`.
     `told` are histograms, by kind, of what the server said of its own work in the answers that were
     `sampled`; `unreadable` counts what of it was passed over.
     """
@@ -48,6 +50,10 @@ class ScenarioBucket(msgspec.Struct):
     lag: dict[int, int] = {}
     sampled: int = 0
     unreadable: int = 0
+    weighed: int = 0
+    undecoded: int = 0
+    compressed: int = 0
+    decompressed: int = 0
     told: dict[str, dict[int, int]] = {}
 
 
@@ -82,6 +88,10 @@ def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
     total.retry_after = max(total.retry_after, part.retry_after)
     total.sampled += part.sampled
     total.unreadable += part.unreadable
+    total.weighed += part.weighed
+    total.undecoded += part.undecoded
+    total.compressed += part.compressed
+    total.decompressed += part.decompressed
     _add_counts(total.status, part.status)
     _add_counts(total.errors, part.errors)
     _add_counts(total.response, part.response)

@@ -262,7 +262,7 @@ def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
 
 
 def _put_told(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:
-    """What the server said of its own work. Of one scenario only: samples of several do not mix."""
+    """What samples of the answers say. Of one scenario only: those of several do not mix."""
     for kind, counts in sorted(part.told.items()):
         histogram = Histogram(counts)
         values[f"{prefix}.{kind}.mean"] = meant(kind, histogram.mean or 0.0)
@@ -270,6 +270,11 @@ def _put_told(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     if part.told or part.unreadable:
         values[f"{prefix}.server.sampled"] = part.sampled
         values[f"{prefix}.server.unreadable"] = part.unreadable
+    if part.weighed:
+        values[f"{prefix}.body.compressed"] = part.compressed / part.weighed
+        values[f"{prefix}.body.decompressed"] = part.decompressed / part.weighed
+    if part.undecoded:
+        values[f"{prefix}.body.undecoded"] = part.undecoded
 
 
 def _put_distribution(prefix: str, counts: Mapping[int, int], values: dict[str, float]) -> None:

@@ -88,6 +88,7 @@ class HttpxEngine:
     async def _exchange(self, exchange: _Exchange) -> int:
         """Send the request and take the whole answer, held only to be looked at; its status."""
         stream, body = exchange.stream, Body()
+        weighs = stream.scales.take()
         request = read(exchange.request, self._url)
         request.extensions["trace"] = exchange.trace
         response = await self._transport.handle_async_request(request)
@@ -95,7 +96,7 @@ class HttpxEngine:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for part in response.stream:
                 stream.received += len(part)
-                if stream.checked:
+                if weighs or stream.checked:
                     body.add(part)
         finally:
             await response.aclose()
@@ -106,8 +107,10 @@ class HttpxEngine:
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             stream.retry_after = retry_after(*asked)
-        if stream.checked:
-            exchange.answer = body.take(head_of(response))
+        if weighs or stream.checked:
+            exchange.answer = answer = body.take(head_of(response))
+            if weighs:
+                stream.scales.weigh(response.status_code, answer)
         return response.status_code
 
     def _end(self, exchange: _Exchange, how: int | str) -> None:
@@ -157,9 +160,8 @@ class _Exchange:
 
     def is_met(self) -> bool:
         """Whether the body of the answer is as wanted."""
-        if self.answer is None:
+        if self.answer is None or not isinstance(self.request, Checked):
             return True
-        assert isinstance(self.request, Checked)
         return self.request.is_met(self.answer)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:

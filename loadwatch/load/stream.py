@@ -9,13 +9,17 @@ from typing import Protocol
 
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
+from loadwatch.load.answer import Answer
 from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
+from loadwatch.load.weighing import Scales
 
 NOT_MODIFIED = 304
+
+_HEAD_END = b"\r\n\r\n"
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -76,6 +80,7 @@ class Stream:
         "response",
         "retry_after",
         "sample",
+        "scales",
         "service",
         "swept",
         "timeout",
@@ -119,13 +124,15 @@ class Stream:
         self.keep = True
         self.retry_after = 0.0
         self.sample = sample or Sample()
+        self.scales = Scales()
         self._renew()
 
     def _renew(self) -> None:
         bucket = self._bucket = ScenarioBucket()
         self.sample.begin(bucket)
-        if self.sample.left:
-            self.known = b""
+        if not self.bodiless:
+            self.scales.begin(bucket)
+        self.known = b""
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
@@ -183,13 +190,16 @@ class Stream:
             self._repeat = repeat
             self._wire_size = size
             self.keep = keep
-            self.known = b"" if self.sample.left else response
+            self.known = b"" if self.sample.left or self.scales.free else response
 
     def resembles(self, data: bytes) -> bool:
         """Whether `data` is a response such as the one learnt; it is then the `known` one."""
         repeat = self._repeat
         if repeat is None or not repeat.matches(data):
             return False
+        if self.scales.take():
+            body = data.partition(_HEAD_END)[2]  # it has its length: learn
+            self.scales.weigh(repeat.status, Answer(data, body, len(body)))
         if self.sample.left:
             self.sample.read(data)
         else:
