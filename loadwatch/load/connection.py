@@ -160,7 +160,7 @@ class Connection(Plain):
             assert self._body is not None and isinstance(request, Checked)
             answer = self._body.take(head)
             self.wire.answered(self, stream, keep)
-            stream.told(status, head, request.is_met(answer))
+            request.ended(stream.told(status, head, request.look(answer)))
         else:
             stream.told(status, head)
             self.wire.answered(self, stream, keep)
