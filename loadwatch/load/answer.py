@@ -31,6 +31,17 @@ class Answer(NamedTuple):
     body: bytes
     size: int
 
+    def headers(self, name: str) -> list[str]:
+        """The values of all headers of this name."""
+        head, wanted = self.head.partition(b"\r\n\r\n")[0], name.lower().encode("latin-1")
+        fields = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+        return [value.strip().decode("latin-1") for own, _, value in fields
+                if own.lower() == wanted]  # fmt: skip
+
+    def header(self, name: str) -> str | None:
+        """The value of the first header of this name."""
+        return next(iter(self.headers(name)), None)
+
     @property
     def codings(self) -> list[str]:
         """The content codings of the body, in the order in which they were applied."""
@@ -105,11 +116,14 @@ class Checked(bytes):
         checked.max_bytes = max_bytes
         return checked
 
-    def is_met(self, answer: Answer) -> bool:
-        """Whether the body is as wanted."""
+    def look(self, answer: Answer) -> bool:
+        """Look at the answer: whether the body is as wanted."""
         if self.max_bytes is not None and answer.size > self.max_bytes:
             return False
         return self.contains in answer.content
+
+    def ended(self, is_good: bool) -> None:
+        """The request is over and counted: whether it had an answer as wanted."""
 
 
 class Body:

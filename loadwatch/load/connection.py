@@ -163,8 +163,10 @@ class Connection(Plain):
             assert self._body is not None
             answer = self._body.take(head)
             self.wire.answered(self, stream, keep)
-            met = not isinstance(request, Checked) or request.is_met(answer)
-            stream.told(request, status, head, met)
+            checked = request if isinstance(request, Checked) else None
+            good = stream.told(request, status, head, checked is None or checked.look(answer))
+            if checked is not None:
+                checked.ended(good)
             if self.weighs:
                 stream.scales.weigh(status, answer)
         else:

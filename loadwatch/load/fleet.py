@@ -194,7 +194,7 @@ def _needed(plan: Plan) -> int:
     if plan.load.connections is not None:
         return 1
     scale = max([1.0, *(stage.scale for stage in plan.stages)])
-    rate = sum(scenario.rate for scenario in plan.scenarios) * scale
+    rate = sum(scenario.rate * max(1, len(scenario.steps)) for scenario in plan.scenarios) * scale
     return max(1, min((os.cpu_count() or 1) - 1, math.ceil(rate / RATE_PER_WORKER)))
 
 

@@ -122,10 +122,13 @@ class HttpxEngine:
         del stream.open[exchange]
         now = time.monotonic()
         response, service = now - exchange.due, now - exchange.fired
+        is_good = False
         if isinstance(how, int):
-            stream.answered(how, response, service, exchange.is_met())
+            is_good = stream.answered(how, response, service, exchange.look())
         else:
             stream.failed(how, response, service)
+        if isinstance(exchange.request, Checked):
+            exchange.request.ended(is_good)
         if self.freed is not None:
             self.freed(isinstance(how, int), now)
 
@@ -158,11 +161,11 @@ class _Exchange:
         self.answer: Answer | None = None
         self._sent = False
 
-    def is_met(self) -> bool:
+    def look(self) -> bool:
         """Whether the body of the answer is as wanted."""
         if self.answer is None or not isinstance(self.request, Checked):
             return True
-        return self.request.is_met(self.answer)
+        return self.request.look(self.answer)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's `trace` extension: what happens on the way."""
