@@ -72,7 +72,7 @@ def children(parent: int) -> list[int]:
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdecimal():
-                after_name = (process / "stat").read_text().rpartition(")")[2].split()
+                after_name = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
                 if int(after_name[1]) == parent:
                     found.append(int(process.name))
         except OSError:
