@@ -124,6 +124,8 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
          "not saturated", (), []),
         ([piling_up, host(), web(memory_oom_kills=0.1)], ["web"], "out of memory",
          ("worker queue",), ["web: the kernel ended 3 processes for want of memory"]),
+        ([piling_up, host(**THRASHING), web(memory_oom_kills=0.1)], ["web"], "swapping",
+         ("out of memory",), ["swap in 3.25 MiB/s", "ended 3 processes"]),
         # That nobody had to wait is no comfort where workers are killed.
         ([load(), host(), web(memory_oom_kills=0.1)], ["web"], "out of memory", (), []),
         ([piling_up, host(), web(psi_memory_full=7, swap_in=0)], ["web"], "swapping", (),
@@ -169,6 +171,8 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([piling_up], ["web"], "unknown", (), ["web: no reading"]),
         ([piling_up, host(us=90, sy=8, id=2, r=2)], ["web"], "unknown", (), ["r 2.0 on 2 CPUs"]),
         ([piling_up, host(), host("db", us=60, id=10, wa=5)], ["web", "db"], "unknown", (), []),
+        # Pages that were only read need not go out again.
+        ([piling_up, host(id=20, us=75, si=5.0)], ["web"], "swapping", (), ["out 0 B/s"]),
         # A burst of swapping, pages only written out, and a little of it.
         ([piling_up, lambda s: host(**(THRASHING if s < 10 else {}))], ["web"],
          "worker queue", (), []),
@@ -190,6 +194,8 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([load(15, 1, dropped=5), host()], ["web"], "unknown", (), ["450 of 600"]),
         # A long run queue on CPUs with time left (threads that wake at once) says neither.
         ([piling_up, host(us=50, sy=10, id=40, r=9)], ["web"], "unknown", (), []),
+        # What wakes up in the same instant is none.
+        ([piling_up, host(us=50, sy=10, id=40, r=3.5)], ["web"], "worker queue", (), []),
     ],
 )  # fmt: skip
 def test_known_trouble(
@@ -204,6 +210,12 @@ def test_known_trouble(
     for part in evidence:
         assert any(part in line for line in verdict.evidence), verdict.evidence
     assert verdict.advice
+
+
+def test_what_is_seen_at_ease_is_what_to_do_about_the_limit() -> None:
+    assert judge(stretch(30, load(), host()), (), ["web"]).advice.startswith("raise the rate")
+    near = judge(stretch(30, load(), host(**BUSY)), (), ["web"])
+    assert near.advice.startswith("the limit is near: make a request cost less CPU")
 
 
 def test_a_sick_generator_leaves_nothing_to_say_of_the_server() -> None:

@@ -22,6 +22,10 @@ JUDGED_SECONDS = 5
 TREND = 600
 """Seconds at most over which open requests are seen to pile up."""
 
+AT_ONCE = 2.0
+"""Runnable processes per CPU that a machine with time left may have in the instant in which it is
+looked at: what wakes up once a second does so together, the probes among it."""
+
 FULL = 100.0
 """Percent."""
 
@@ -90,11 +94,13 @@ class Server:
 
     @cached_property
     def is_swapping(self) -> bool:
-        """Pages go out and come back, or everything waits for memory."""
-        both = self.is_sustained("swap.in") and self.is_sustained("swap.out")
+        """Pages come back all the time, or everything waits for memory.
+
+        What was only read since it came back is still in the swap, and need not go out again.
+        """
         traffic = self.amount("swap.in") + self.amount("swap.out")
         is_stalled = self.amount("psi.memory.full") > FULL * self.signs.memory_pressure
-        return (both and traffic > self.signs.swap) or is_stalled
+        return (self.is_sustained("swap.in") and traffic > self.signs.swap) or is_stalled
 
     @cached_property
     def busy_with(self) -> str:
@@ -134,7 +140,7 @@ class Server:
     def is_idle(self) -> bool:
         """Known to have resources left while it works."""
         idle, count = self.cpu("id", "wa"), self.mean("cpu.count")
-        queued = count is not None and self.amount("procs.r") > count
+        queued = count is not None and self.amount("procs.r") > AT_ONCE * count
         if idle is None or queued or self.is_swapping or self.is_waiting_for_io:
             return False
         return idle >= FULL * self.signs.cpu_idle

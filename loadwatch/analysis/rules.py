@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadwatch.analysis import remedy
-from loadwatch.analysis.evidence import Server, Stretch
+from loadwatch.analysis.evidence import AT_ONCE, Server, Stretch
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Signs
 
@@ -234,19 +234,19 @@ RULES: tuple[Rule, ...] = (
         _say("raise the rate to find the limit"),
     ),
     Rule(
-        "out of memory",
-        lambda s: "the kernel's count of processes killed for want of memory rises",
-        _out_of_memory,
-        remedy.for_memory,
-    ),
-    Rule(
         "swapping",
         lambda s: (
-            f"pages go in and out in {_share(s.sustained)} of the seconds, above "
-            f"{format_value(s.swap, Unit.BYTES_PER_SECOND)} together; or everything waits for "
+            f"pages come in from swap in {_share(s.sustained)} of the seconds, in and out together "
+            f"above {format_value(s.swap, Unit.BYTES_PER_SECOND)}; or everything waits for "
             f"memory in {_share(s.memory_pressure)} of the time (PSI full)"
         ),
         _swapping,
+        remedy.for_memory,
+    ),
+    Rule(
+        "out of memory",
+        lambda s: "the kernel's count of processes killed for want of memory rises",
+        _out_of_memory,
         remedy.for_memory,
     ),
     Rule(
@@ -303,7 +303,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "worker queue",
         lambda s: (
-            f"id + wa ≥ {_share(s.cpu_idle)}, no rule above, yet requests pile up, or timeouts or "
+            f"id + wa ≥ {_share(s.cpu_idle)}, r at most {AT_ONCE:g} per CPU, no rule above, yet "
+            f"requests pile up, or timeouts or "
             f"503 pass {_share(s.waiting)}, or listen queues fill; 503 count where requests are "
             f"open, one at least, and {SLOWER:g} × what such answers take at the easiest step"
         ),

@@ -84,7 +84,10 @@ def judge(
         return _slower(stretch) if stretch.keeps_up and not fails else _unknown(stretch)
     evidence = tuple(dict.fromkeys(line for _, seen in found for line in seen))
     (first, _), *others = found
-    return Verdict(first.name, tuple(r.name for r, _ in others), evidence, first.advice(stretch))
+    advice = first.advice(stretch)
+    if first.name == AT_EASE and others:
+        advice = f"the limit is near: {others[0][0].advice(stretch)}"
+    return Verdict(first.name, tuple(rule.name for rule, _ in others), evidence, advice)
 
 
 def judged(steps: Sequence[Summary], total: Summary) -> Summary:

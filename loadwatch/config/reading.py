@@ -12,6 +12,7 @@ import msgspec
 
 from loadwatch.config.checks import check, split_url
 from loadwatch.config.units import from_toml
+from loadwatch.config.visits import with_shares, with_think_times
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import did_you_mean
 from loadwatch.core.naming import plain_name
@@ -42,11 +43,14 @@ def _from_directory(plan: Plan, directory: Path) -> Plan:
         return replace(table, file=str(file))
 
     data = {name: found(table) for name, table in plan.data.items()}
+
+    def with_files(asks: Any) -> Any:
+        parts = asks.multipart
+        return replace(asks, multipart=parts and {name: found(own) for name, own in parts.items()})
+
     scenarios = tuple(
-        replace(s, multipart={name: found(part) for name, part in s.multipart.items()})
-        if s.multipart
-        else s
-        for s in plan.scenarios
+        replace(with_files(scenario), steps=tuple(map(with_files, scenario.steps)))
+        for scenario in plan.scenarios
     )
     return replace(plan, data=data, scenarios=scenarios)
 
@@ -78,6 +82,10 @@ def decode(document: Mapping[str, Any], source: str) -> Plan:
         plan = msgspec.convert(document, Plan, dec_hook=from_toml)
     except msgspec.ValidationError as error:
         raise PlanError(f"{source}: {where}{_readable(str(error))}") from None
+    try:
+        plan = with_shares(with_think_times(plan), document)
+    except ValueError as error:
+        raise PlanError(f"{source}: {error}") from None
     return check(plan, source)
 
 

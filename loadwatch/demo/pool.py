@@ -100,7 +100,8 @@ class Worker(asyncio.Protocol):
         """asyncio: the worker died, or `hang_up` was called."""
         job, self._job = self._job, None
         self._pool.lost(self)
-        self.gone.set_result(None)
+        if not self.gone.done():  # or the pool ends, and nobody waits for it any more
+            self.gone.set_result(None)
         if job is not None:
             job.answer(job.refusal(HTTPStatus.BAD_GATEWAY))
 
