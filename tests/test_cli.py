@@ -318,7 +318,7 @@ def children(pid: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                fields = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
                 if int(fields[1]) == pid and fields[0] != "Z":
                     found += [int(entry.name), *children(int(entry.name))]
     return found
