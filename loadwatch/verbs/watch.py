@@ -85,7 +85,7 @@ def dashboard(
                 startup=begin, thresholds=run.thresholds, panes=panes,
             )  # fmt: skip
             app.compare = comparing(session)
-            app.ledger = telling(session, lambda: run.searches)
+            app.ledger = telling(session)
             _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:
