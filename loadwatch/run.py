@@ -309,7 +309,7 @@ class Run:
             reasons=self.reasons,
             warnings=(*self.warnings, *self._answers.warnings),
             problem=self._problem or self._unrecorded,
-            groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
+            groups={host.name: host.groups for host in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
             search=self._searching.status,

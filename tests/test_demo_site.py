@@ -221,6 +221,18 @@ def test_no_gzip_unless_told(site: Site) -> None:
     assert fetch(site, "/", Accept_Encoding="gzip").headers["Content-Encoding"] is None
 
 
+def test_who_has_a_page_gets_no_body(site: Site, zipped: Site) -> None:
+    page, coded = fetch(site, "/"), fetch(zipped, "/", Accept_Encoding="gzip")
+    again = fetch(site, "/", If_None_Match=page.headers["ETag"])
+    assert (again.status, again.body) == (304, b"")
+    assert again.headers["ETag"] == page.headers["ETag"]
+    assert again.headers["Content-Length"] is None
+    assert again.queries > 0  # it is rendered all the same
+    assert coded.headers["ETag"] != page.headers["ETag"]
+    assert fetch(site, "/", If_None_Match=coded.headers["ETag"]).status == 200
+    assert fetch(site, "/nowhere/").headers["ETag"] is None
+
+
 # -- HTTP ----------------------------------------------------------------------------------------
 
 

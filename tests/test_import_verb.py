@@ -68,6 +68,12 @@ def test_a_wrong_command_is_one_line(arguments: tuple[str, ...], problem: str) -
     assert problem in done.stderr
 
 
+def test_a_line_that_is_no_url_is_named() -> None:
+    done = imported("urls", "-", given="http://a.example/\n\nhttp://a.example:port/\n")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "line 3: a URL: Port could not be cast" in done.stderr
+
+
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     """Escapes and line breaks in a URL or a header reach neither terminal nor comments."""
     line = (

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadwatch.analysis.evidence import JUDGED_SECONDS
 from loadwatch.analysis.limit import as_json, limit_text, slo_of, trial_text
 from loadwatch.analysis.queueing import piles_up
 from loadwatch.analysis.search import WIDTH, Search
@@ -206,6 +207,20 @@ def test_a_rate_that_fails_is_drained_before_the_next() -> None:
             assert before.values["load.in_flight"] == 0
         before = second
     assert search.fails_at
+
+
+def test_of_a_hopeless_rate_all_that_was_seen_is_told() -> None:
+    """Also the warm-up: else a server that answers nothing would be gone too soon to be judged."""
+
+    def deaf(at: float) -> Answer:
+        return at, 503
+
+    search, run = Search(replace(MM1, pace=QUICK)), VirtualRun(deaf)
+    for _ in seconds(search, run):
+        pass
+    (trial,) = search.trials
+    assert (trial.verdict, trial.errors) == ("FAIL", 1.0)
+    assert trial.seconds == search.seen[0].seconds >= JUDGED_SECONDS
 
 
 def test_stopping_it_ends_it_at_once() -> None:

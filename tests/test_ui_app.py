@@ -16,6 +16,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
+from loadwatch.core.plan import Group
 from loadwatch.core.reading import HostState, HostStatus, Process
 from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.ui.app import LoadwatchApp
@@ -652,6 +653,32 @@ async def test_a_click_sorts_or_chooses(state: HostState) -> None:
         await on.pilot.pause()
         assert "▸" in on.text.splitlines()[top + 3]
         assert on.app.focused is pane
+
+
+async def test_process_groups_are_chosen_while_typing(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        await on.press("G")
+        assert "Process groups of web" in on.text
+        assert "backends=user:www-data; db=user:postgres" in on.text
+        assert "now, of 18 listed: backends × 5 (900, 901, 902, 903, …)" in on.text
+        assert "db × 1" in on.text
+        await on.press(*"; command:systemd(")
+        assert "command: not a regular expression" in on.text
+        await on.press("enter")
+        assert on.calls == []
+        await on.press("backspace")
+        assert "systemd × 12" in on.text
+        await on.press("enter")
+        groups = (*STATUS.groups["web"], Group("systemd", command="systemd"))
+        assert on.calls == [("set_groups", "web", groups)]
+        await on.press("G", *"x", "escape")
+        assert len(on.calls) == 1
+
+
+async def test_where_nothing_is_watched_there_are_no_groups_to_choose() -> None:
+    async with screen(status=replace(RUNNING, hosts=(), groups={})) as on:
+        await on.press("G")
+        assert isinstance(on.app.screen, Dashboard)
 
 
 async def test_an_empty_filter_shows_all_again() -> None:

@@ -203,20 +203,20 @@ class Search:
 
     def _hold(self, rate: float, seconds: float, confirms: bool) -> _Road[RateTrial]:
         """One trial: the warm-up, then up to `Pace.parts` times so many seconds."""
-        hopeless, warm, given_up = Hopeless(self.goal), Summary(), ""
+        hopeless, whole, given_up = Hopeless(self.goal), Summary(), ""
         if self._held != rate:
             warm_up = math.ceil(self._warm_up())
             self._trial_ends = self._second + TURN + warm_up + seconds
             yield from self._arrive(rate)
-            while not given_up and warm.seconds < warm_up - 1:
-                given_up = _take((yield rate), hopeless, warm)
+            while not given_up and whole.seconds < warm_up - 1:
+                given_up = _take((yield rate), hopeless, whole)
         total, parts, verdict = Summary(), list[Summary](), UNDECIDED
         while verdict == UNDECIDED:
             self._trial_ends = self._second + seconds
             parts.append(Summary())
             while not given_up and parts[-1].seconds < seconds:
-                given_up = _take((yield rate), hopeless, total, parts[-1])
-            total = total if total.seconds else warm
+                given_up = _take((yield rate), hopeless, total, parts[-1], whole)
+            total = whole if given_up else total  # of a rate that is hopeless all tells
             verdict, reason = self._judge(total, given_up, confirms)
             if verdict == UNDECIDED:
                 verdict = self._vote(parts, patient=confirms)

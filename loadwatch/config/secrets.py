@@ -14,7 +14,7 @@ from loadwatch.config.checks import check
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import plain, without
 from loadwatch.core.plan import Plan, Scenario
-from loadwatch.core.texts import rewrite
+from loadwatch.core.texts import Place, rewrite
 
 _ENVIRONMENT = re.compile(r"(?<!\$)\$\{env:([^}]*)\}")
 _SECRET = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
@@ -53,11 +53,11 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
         return plain(data.decode(errors="surrogateescape"))
 
     def scenario(written: Scenario) -> Scenario:
-        def change(key: str, text: str) -> str:
-            where = f"scenario.{written.name}.{key}"
-            if key.startswith("headers."):
+        def change(place: Place, text: str) -> str:
+            where = f"scenario.{written.name}.{place}"
+            if place.field == "headers":
                 return content(text, where).strip()
-            return content(text, where) if key == "body" else fill(text, where)
+            return content(text, where) if place.field == "body" else fill(text, where)
 
         return rewrite(written, change)
 
@@ -77,10 +77,9 @@ def redact(plan: Plan) -> dict[str, Any]:
     whose names say so, are blanked.
     """
 
-    def blanked(key: str, text: str) -> str:
-        place, _, name = key.partition(".")
-        is_secret = is_literal_secret if place == "headers" else _is_in_clear
-        return REDACTED if place != "expect" and is_secret(name, text) else text
+    def blanked(place: Place, text: str) -> str:
+        is_secret = is_literal_secret if place.field == "headers" else _is_in_clear
+        return REDACTED if place.field != "expect" and is_secret(place.name, text) else text
 
     scenarios = tuple(rewrite(scenario, blanked) for scenario in plan.scenarios)
     load = msgspec.structs.replace(plan.load, proxy=plan.load.proxy and _bare(plan.load.proxy))

@@ -28,6 +28,7 @@ class Request(NamedTuple):
     cookie: str = ""
     accept_encoding: str = ""
     keep_alive: bool = True
+    if_none_match: str = ""
     queued: float = 0.0
 
     def encode(self) -> bytes:
@@ -102,6 +103,7 @@ def parse(data: bytes) -> Request:
         head.header(b"cookie"),
         head.header(b"accept-encoding"),
         keep_alive="keep-alive" in connection if is_old else "close" not in connection,
+        if_none_match=head.header(b"if-none-match"),
     )
 
 
@@ -118,13 +120,15 @@ class Response(NamedTuple):
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             "Server: heywall",
             time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()),
-            "Content-Type: text/html; charset=utf-8",
-            f"Content-Length: {len(self.body)}",
+            *(self._about_body() if self.status is not HTTPStatus.NOT_MODIFIED else ()),
             f"Connection: {'keep-alive' if keep_alive else 'close'}",
             *(f"{name}: {value}" for name, value in self.headers),
         ]
         head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
         return head if head_only else head + self.body
+
+    def _about_body(self) -> tuple[str, str]:
+        return "Content-Type: text/html; charset=utf-8", f"Content-Length: {len(self.body)}"
 
 
 _CONSOLATION = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Pages:
         response = self._page(request)
         if self._compress:
             response = _compressed(response, request.accept_encoding)
+        response = _unless_known(response, request.if_none_match)
         taken = time.perf_counter() - begin
         cost = (
             f"queue;dur={request.queued * 1e3:.2f}, app;dur={taken * 1e3:.2f}, "
@@ -107,3 +109,14 @@ def _compressed(response: Response, accept_encoding: str) -> Response:
         return response._replace(headers=headers)
     body = gzip.compress(response.body, _GZIP_LEVEL, mtime=0)
     return Response(response.status, body, (*headers, ("Content-Encoding", "gzip")))
+
+
+def _unless_known(response: Response, known: str) -> Response:
+    """`response` with its entity tag; without its body for who has that one already."""
+    if response.status is not HTTPStatus.OK:
+        return response
+    tag = f'"{hashlib.blake2b(response.body, digest_size=8).hexdigest()}"'
+    headers = (*response.headers, ("ETag", tag))
+    if known == tag:
+        return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+    return response._replace(headers=headers)

@@ -14,7 +14,7 @@ import msgspec
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
 from loadwatch.core.plan import Data, Plan, Scenario
-from loadwatch.core.texts import texts
+from loadwatch.core.texts import taken_before, texts
 from loadwatch.load.messages import Job, Table
 
 _TAIL = 5.0
@@ -23,7 +23,12 @@ _TAIL = 5.0
 
 def columns_of(scenario: Scenario) -> set[Column]:
     """The columns that a scenario's expressions name."""
-    return {p for _, text in texts(scenario) for p in parse(text) if isinstance(p, Column)}
+    return {
+        part
+        for place, text in texts(scenario)
+        for part in parse(text, taken_before(scenario, place.step))
+        if isinstance(part, Column)
+    }
 
 
 def tables(plan: Plan) -> list[Table]:

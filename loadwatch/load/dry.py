@@ -97,7 +97,7 @@ def _try(client: httpx.Client, url: str, scenario: ScenarioJob, rendered: bytes)
         problem = _problem(response, names, answer.size, is_whole)
         if scenario.statuses and not problem:
             problem = f"expected {' or '.join(map(str, scenario.statuses))}"
-    if not problem and isinstance(rendered, Checked) and not rendered.is_met(answer):
+    if not problem and isinstance(rendered, Checked) and not rendered.look(answer):
         problem = "its body is not what `expect` says"
     if problem:
         return Trial(scenario.name, f"{told}: {problem}", False)

@@ -175,6 +175,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             data=data,
             server_timing=list(plan.target.server_timing),
             compression=load.compression,
+            revalidate=load.revalidate,
         )
         for worker in range(workers)
     ]
@@ -193,7 +194,7 @@ def _needed(plan: Plan) -> int:
     if plan.load.connections is not None:
         return 1
     scale = max([1.0, *(stage.scale for stage in plan.stages)])
-    rate = sum(scenario.rate for scenario in plan.scenarios) * scale
+    rate = sum(scenario.rate * max(1, len(scenario.steps)) for scenario in plan.scenarios) * scale
     return max(1, min((os.cpu_count() or 1) - 1, math.ceil(rate / RATE_PER_WORKER)))
 
 

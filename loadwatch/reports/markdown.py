@@ -78,7 +78,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     """What holds the server back, with its evidence."""
     found = result["verdict"]
     evidence = text("; ".join(found["evidence"]))
-    advice = f" {text(found['advice'])}." if found["advice"] else ""
+    advice = f" Next: {text(found['advice'])}." if found["advice"] else ""
     return f"Verdict: **{text(found['name'])}** ({evidence}).{advice}"
 
 

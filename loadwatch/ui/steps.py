@@ -83,7 +83,7 @@ def _step(view: View, summary: Summary) -> Step:
         times=tuple(value if times.is_known(share) else None for share, value in known),
         times_told=tuple(percentiles(times, SHARES)),
         cpu=_total([mean(f"cpu.{part}") for part in ("us", "sy", "st")]),
-        rss=_total([mean(f"group.{name}.rss") for name in view.status.groups.get(view.host, ())]),
+        rss=_total([mean(f"group.{group.name}.rss") for group in view.groups]),
         swap_in=mean("swap.in"),
         swap_out=mean("swap.out"),
         steady=is_steady(view.history, summary),
