@@ -60,7 +60,9 @@ def marked(mark: str) -> dict[int, str]:
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdecimal() and mark.encode() in (process / "environ").read_bytes():
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                command = (
+                    (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 found[int(process.name)] = command
         except OSError:
             continue  # gone meanwhile, or another user's
@@ -72,7 +74,9 @@ def children(parent: int) -> list[int]:
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdecimal():
-                after_name = (process / "stat").read_text().rpartition(")")[2].split()
+                after_name = (
+                    (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                )
                 if int(after_name[1]) == parent:
                     found.append(int(process.name))
         except OSError:
@@ -90,7 +94,7 @@ def command_line(pid: int) -> bytes:
 
 def _name(pid: int) -> str:
     try:
-        return (Path("/proc") / str(pid) / "comm").read_text()
+        return (Path("/proc") / str(pid) / "comm").read_text(errors="replace")
     except OSError:
         return ""
 
