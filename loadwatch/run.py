@@ -107,6 +107,7 @@ class Run:
             plan, self.thresholds.rules, self._health.reasons,
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
+        self._goal = self.searching.goal()
         self.bus.subscribe(self.searching.add)
         self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
         self.bus.subscribe(self._answers.add)
@@ -317,6 +318,7 @@ class Run:
             trials=self._trials,
             signs=self.plan.verdict,
             search=self.searching.status,
+            goal=self._goal,
             ended=self.ended,
             actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
@@ -330,7 +332,7 @@ class Run:
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
-        self.searching.begin(goal or self.searching.goal(), self._turning.rates)
+        self.searching.begin(goal or self._goal, self._turning.rates)
 
     async def searched(self) -> None:
         """Return when the search is over, or the run."""
