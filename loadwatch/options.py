@@ -12,7 +12,7 @@ import msgspec
 from loadwatch.config import check
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
-from loadwatch.core.naming import unique
+from loadwatch.core.naming import plain_name, unique
 from loadwatch.core.plan import HIGHEST_RATE, Group, Host, Plan, Scenario, Seconds
 
 CLOSED_CONNECTIONS = 10
@@ -114,10 +114,10 @@ def watched(host: Host, options: Any) -> Host:
     """`host` with the interval and the groups that the command line gives to every host."""
     groups = host.groups
     if options.process_user is not None:
-        name = re.sub(r"[^A-Za-z0-9_-]", "-", options.process_user)
+        name = plain_name(options.process_user, "user")
         groups = (*groups, Group(name=name, user=options.process_user))
     if options.process_command is not None:
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", options.process_command).strip("-") or "command"
+        name = plain_name(options.process_command, "command")
         groups = (*groups, Group(name=name, command=options.process_command))
     if options.process_pid is not None:
         groups = (*groups, Group(name="pids", pids=options.process_pid))
@@ -135,5 +135,4 @@ def host_for(address: str, taken: Collection[str]) -> Host:
     except ValueError as error:
         raise PlanError(f"--host: {error}") from None
     label = host if re.fullmatch(r"[\d.]+", host) else host.split(".")[0]
-    base = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-") or "host"
-    return Host(name=unique(base, taken), ssh=address)
+    return Host(name=unique(plain_name(label, "host"), taken), ssh=address)

@@ -32,6 +32,7 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
+from loadwatch.load.login import Progress, ignored
 from loadwatch.recorded import meta_of
 from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
@@ -111,16 +112,20 @@ class Run:
         self.bus.subscribe(self._answers.add)
 
     async def start(
-        self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
-    ) -> None:
-        """Spawn the workers, start the monitors, begin firing.
+        self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False,
+        on_login: Progress = ignored,
+    ) -> None:  # fmt: skip
+        """Spawn the workers, start the monitors, log in, begin firing.
 
         With `hosts_first` firing waits until every host is watched: HostError for the first one
         that cannot be. Otherwise neither waits for the other. With `dry` a request of each scenario
-        is tried before. `asker` is asked for secrets.
+        is tried before. `asker` is asked for secrets, `on_login` told how many of how many users
+        have logged in.
         """
         self._loop = asyncio.get_running_loop()
         self._hosts.start(asker)
+        if self._filled.login is not None:
+            self._event("answer", f"{await self._fleet.log_in(on_login)} users have logged in")
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
@@ -142,7 +147,7 @@ class Run:
         """One request per scenario, in a thread: httpx takes its time to load."""
         from loadwatch.load.dry import try_out
 
-        self._trials = await asyncio.to_thread(try_out, self._filled)
+        self._trials = await asyncio.to_thread(try_out, self._filled, self._fleet.sessions)
         for trial in self._trials:
             self._event("answer", f"{trial.scenario}, tried before the start: {trial.text}")
 
@@ -308,7 +313,7 @@ class Run:
             reasons=self.reasons,
             warnings=(*self.warnings, *self._answers.warnings),
             problem=self._problem or self._unrecorded,
-            groups={h.name: tuple(g.name for g in h.groups) for h in self.plan.hosts},
+            groups={host.name: host.groups for host in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
             search=self.searching.status,

@@ -147,7 +147,9 @@ def test_groups_are_set_while_a_run_goes_on(tmp_path: Path) -> None:
         return run
 
     run = asyncio.run(watch())
-    assert run.status.groups == {"web": ("workers", "db")}
+    assert run.status.groups == {
+        "web": (Group("workers", command="gunicorn"), Group("db", user="postgres"))
+    }
     events = [(event.kind, event.text, event.host) for event in run.history.events]
     assert ("groups", "workers, db", "web") in events
 
@@ -172,7 +174,7 @@ def test_groups_that_make_no_sense_change_nothing(
         await run.close()
         return run
 
-    assert asyncio.run(ask()).status.groups == {"web": ("g",)}
+    assert asyncio.run(ask()).status.groups == {"web": PLAN.hosts[0].groups}
 
 
 def test_a_group_in_a_file_needs_a_name_of_the_same_kind() -> None:

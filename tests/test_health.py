@@ -63,6 +63,7 @@ def seen(
         (Gates(), {"lag": 0.06, "response": 0.2}, ("send lag p99 60 ms, above 50 ms",), ()),
         (Gates(send_lag=Seconds(0.02)), {"lag": 0.012}, (), ("send lag p99 12 ms",)),
         # Two late ones of a hundred may be chance, seven of 370 as well; ten of 500 not.
+        (Gates(), {"lag": 0.04, "offered": 50}, (), ("send lag up to 40 ms",)),
         (Gates(), {"lag": 0.04, "offered": 100}, (), ("send lag up to 40 ms",)),
         (Gates(), {"lag": 0.04, "offered": 370}, (), ("send lag p99 40 ms",)),
         (Gates(), {"lag": 0.04, "offered": 500}, ("send lag p99 40 ms, above 10 ms",), ()),
@@ -91,6 +92,22 @@ def test_gates(
     health = Health(plan, 1, Limits())
     assert health.reasons(seen(**stretch)) == reasons
     assert health.warnings(seen(**stretch)) == warnings
+
+
+def test_the_only_request_may_be_late() -> None:
+    health = Health(PLAN, 1, Limits())
+    assert health.reasons(late_of(1)) == ()
+    assert health.reasons(late_of(2)) == ("send lag up to 40 ms, above 10 ms",)
+
+
+def late_of(requests: int) -> Summary:
+    """So many requests, all of them sent late."""
+    part = ScenarioBucket(offered=requests, sent=requests, lag={index_of(40_000): requests})
+    ticker = Ticker(["home"], [], lambda values: {})
+    ticker.bucket(Bucket(0, 0, [part]))
+    summary = Summary()
+    summary.add(ticker.close())
+    return summary
 
 
 def test_nothing_seen_is_nothing_wrong() -> None:

@@ -94,7 +94,7 @@ async def test_on_the_screen(name: str) -> None:
     tick = tick_of(READINGS[name]())
     bus, history = TickBus(), History()
     bus.subscribe(history.add)
-    status = replace(STATUS, hosts=(HostStatus("web", "live"),), groups={"web": ("all",)})
+    status = replace(STATUS, hosts=(HostStatus("web", "live"),), groups={"web": (Group("all"),)})
     app = LoadwatchApp(bus, history, FakeControls(status), catalogue())
     async with app.run_test(size=(200, 140)) as pilot:
         bus.publish(tick)

@@ -89,7 +89,7 @@ def live_status(at: int) -> RunStatus:
         elapsed=float(at),
         hosts=(HostStatus("web", state, detail, gaps=int(at > 50)),),  # type: ignore[arg-type]
         recording="a.loadwatch",
-        groups={"web": ("backends",)},
+        groups={"web": (Group("backends", user="www-data"),)},
     )
 
 

@@ -29,13 +29,19 @@ allow = ["a.example"]
 [data.user]
 file = "users.csv"
 order = "random"
+[login]
+token = "/token"
+json = { name = "${user.name}" }
+take = { header = "X-Token" }
+parallel = 5
+expect = { status = 200 }
 [load]
 workers = 2
+rate = 20
 max_rate = 100
 gates = { send_lag = "20ms", dropped = 0.01 }
 [[scenario]]
 name = "home"
-rate = 2.5
 headers = { A = "b" }
 method = "POST"
 query = { q = "x", n = [1, true] }
@@ -51,6 +57,16 @@ expect = { status = 200, max_bytes = 1000 }
 name = "three"
 method = "POST"
 form = { a = ["b", 1] }
+[[scenario]]
+name = "four"
+weight = 2
+think = "3s"
+[[scenario.step]]
+name = "a"
+take = { t = { css = "a", attribute = "href" } }
+[[scenario.step]]
+name = "b"
+think = { from = "1s", to = "2s" }
 [[host]]
 name = "web"
 ssh = { to = "b.example", backend = "openssh" }

@@ -16,6 +16,7 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import HostError, LoadwatchError, PlanError
 from loadwatch.core.history import History
+from loadwatch.core.plan import Group
 from loadwatch.core.reading import HostState, HostStatus, Process
 from loadwatch.core.tick import HostProcess, Tick
 from loadwatch.ui.app import LoadwatchApp
@@ -508,6 +509,22 @@ async def test_all_of_an_earlier_time_is_of_that_time() -> None:
         assert "FROZEN" not in on.text and "web ✗ lost" in on.text
 
 
+async def test_where_a_frozen_view_is_has_room(size: tuple[int, int]) -> None:
+    async with screen(
+        size, status=replace(RUNNING, target="http://heywall.example/" + "a" * 90)
+    ) as on:
+        await on.press("<", "left")
+        first = on.text.splitlines()[0]
+        for word in (
+            "http://",
+            "0:40  step 1",
+            "FROZEN at 0:40, −0:30",
+            "< 1 min >",
+            "now ● firing",
+        ):
+            assert word in first
+
+
 async def test_what_comes_meanwhile_does_not_move_an_earlier_time() -> None:
     async with screen(seconds=60) as on:
         await on.press("<", "left")
@@ -652,6 +669,32 @@ async def test_a_click_sorts_or_chooses(state: HostState) -> None:
         await on.pilot.pause()
         assert "▸" in on.text.splitlines()[top + 3]
         assert on.app.focused is pane
+
+
+async def test_process_groups_are_chosen_while_typing(size: tuple[int, int]) -> None:
+    async with screen(size) as on:
+        await on.press("G")
+        assert "Process groups of web" in on.text
+        assert "backends=user:www-data; db=user:postgres" in on.text
+        assert "now, of 18 listed: backends × 5 (900, 901, 902, 903, …)" in on.text
+        assert "db × 1" in on.text
+        await on.press(*"; command:systemd(")
+        assert "command: not a regular expression" in on.text
+        await on.press("enter")
+        assert on.calls == []
+        await on.press("backspace")
+        assert "systemd × 12" in on.text
+        await on.press("enter")
+        groups = (*STATUS.groups["web"], Group("systemd", command="systemd"))
+        assert on.calls == [("set_groups", "web", groups)]
+        await on.press("G", *"x", "escape")
+        assert len(on.calls) == 1
+
+
+async def test_where_nothing_is_watched_there_are_no_groups_to_choose() -> None:
+    async with screen(status=replace(RUNNING, hosts=(), groups={})) as on:
+        await on.press("G")
+        assert isinstance(on.app.screen, Dashboard)
 
 
 async def test_an_empty_filter_shows_all_again() -> None:

@@ -10,15 +10,16 @@ from textual.pilot import Pilot
 
 from loadwatch.core.errors import SessionError
 from loadwatch.ui.app import LoadwatchApp
+from loadwatch.ui.others import Compare, Others
 from loadwatch.ui.screens.comparison import Comparison
 from loadwatch.verbs.named import comparing
 from tests.test_analysis_compare import sessions
 from tests.ui_fakes import CATALOGUE, FakeControls, shown, story, told
 
 
-def an_app() -> LoadwatchApp:
+def an_app(compare: Compare | None = None) -> LoadwatchApp:
     bus, history = told(story(5))
-    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE)
+    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE, others=Others(compare))
 
 
 async def ask(pilot: Pilot[None], name: str) -> None:
@@ -29,14 +30,13 @@ async def ask(pilot: Pilot[None], name: str) -> None:
 
 
 async def test_a_comparison_is_asked_for_by_name() -> None:
-    app = an_app()
     asked = []
 
     async def compare(base: str) -> str:
         asked.append(base)
         return "home: Response time p95  [bold]slower[/bold]"
 
-    app.compare = compare
+    app = an_app(compare)
     async with app.run_test(size=(120, 40)) as pilot:
         await ask(pilot, " mon ")
         while "home: Response time p95  [bold]slower[/bold]" not in shown(app):
@@ -51,7 +51,7 @@ async def test_any_of_its_keys_closes_a_comparison() -> None:
     app = an_app()
     async with app.run_test(size=(120, 40)) as pilot:
         for key in ("escape", "enter", "q", "c"):
-            app.push_screen(Comparison("slower"))
+            app.push_screen(Comparison("base", "slower"))
             await pilot.pause()
             await pilot.press(key)
             await pilot.pause()
@@ -59,12 +59,10 @@ async def test_any_of_its_keys_closes_a_comparison() -> None:
 
 
 async def test_a_session_that_is_none_is_said() -> None:
-    app = an_app()
-
     async def compare(base: str) -> str:
         raise SessionError(f"{base}: no such session")
 
-    app.compare = compare
+    app = an_app(compare)
     async with app.run_test(size=(120, 40)) as pilot:
         await ask(pilot, "mon")
         while not app._notifications:

@@ -9,6 +9,7 @@ import pytest
 
 from loadwatch.core.errors import PlanError
 from loadwatch.ui.app import LoadwatchApp
+from loadwatch.ui.others import Ledger, Others
 from loadwatch.ui.screens.ledger import LedgerScreen
 from loadwatch.verbs.ledger import telling
 from tests.ledgers import Measured, session
@@ -17,18 +18,16 @@ from tests.ui_fakes import CATALOGUE, FakeControls, shown, story, told
 TABLE = "configuration  wall     change\n" + "[b]5 backends[/b]  11–11.5/s  +38 % more  " + "·" * 90
 
 
-def an_app() -> LoadwatchApp:
+def an_app(ledger: Ledger | None = None) -> LoadwatchApp:
     bus, history = told(story(5))
-    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE)
+    return LoadwatchApp(bus, history, FakeControls(), CATALOGUE, others=Others(ledger=ledger))
 
 
 async def test_l_shows_the_ledger() -> None:
-    app = an_app()
-
     async def ledger() -> str:
         return TABLE
 
-    app.ledger = ledger
+    app = an_app(ledger)
     async with app.run_test(size=(80, 24)) as pilot:
         for key in ("escape", "l", "q"):
             await pilot.press("l")
@@ -54,12 +53,10 @@ async def test_a_wide_ledger_scrolls() -> None:
 
 
 async def test_why_there_is_none_is_said() -> None:
-    app = an_app()
-
     async def ledger() -> str:
         raise PlanError("no limit was found")
 
-    app.ledger = ledger
+    app = an_app(ledger)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("l")
         while not app._notifications:

@@ -21,7 +21,7 @@ from tests.ui_fakes import CATALOGUE, STATUS, FakeControls, story, told
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 HOSTS = (HostStatus("web", "live"), HostStatus("db", "live"))
-BESIDE = replace(STATUS, hosts=HOSTS, groups=dict.fromkeys(("web", "db"), ("backends", "db")))
+BESIDE = replace(STATUS, hosts=HOSTS, groups=dict.fromkeys(("web", "db"), STATUS.groups["web"]))
 
 
 async def shown(size: tuple[int, int], status: RunStatus, keys: list[str]) -> str:

@@ -65,7 +65,7 @@ STATUS = RunStatus(
     elapsed=0.0,
     hosts=(HostStatus("web", "live", probes=("vmstat", "top")),),
     recording="/home/me/.local/share/loadwatch/sessions/2026-11-03T14-05-11.loadwatch",
-    groups={"web": ("backends", "db")},
+    groups={"web": (Group("backends", user="www-data"), Group("db", user="postgres"))},
 )
 
 
@@ -97,6 +97,10 @@ class FakeControls:
 
     def mark(self, text: str) -> None:
         self.calls.append(("mark", text))
+
+    def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
+        self.calls.append(("set_groups", host, groups))
+        self.change(groups={**self.status.groups, host: groups})
 
     def find_limit(self, goal: Goal | None = None) -> None:
         self.calls.append(("find_limit",))

@@ -12,7 +12,7 @@ from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import SHARES, Summary
-from loadwatch.core.tick import SERVER, distribution_of
+from loadwatch.core.tick import SERVER, STEP, distribution_of, step_owner
 
 STATISTICS = ("mean", *SHARES, "max")
 LAG_STATISTICS = ("p50", "p99", "max")
@@ -63,7 +63,9 @@ def result(
         },
         "scenarios": {
             name: _numbers(summary, f"scenario.{name}", name, duration, closed)
+            | _sizes(summary, name)
             | _told(summary, name)
+            | _steps(summary, name, duration)
             for name in _scenarios(summary)
         },
         "verdict": verdict.as_json(),
@@ -82,6 +84,21 @@ def result(
     }
 
 
+def _steps(summary: Summary, scenario: str, duration: float) -> dict[str, Any]:
+    """The numbers of each step of a scenario of visits."""
+    prefix = f"scenario.{scenario}.{STEP}."
+    keys = [key.removeprefix(prefix) for key in summary.tallies if key.startswith(prefix)]
+    names = dict.fromkeys(key.partition(".")[0] for key in keys)
+    if not names:
+        return {}
+    return {
+        "steps": {
+            name: _numbers(summary, prefix + name, step_owner(scenario, name), duration, False)
+            for name in names
+        }
+    }
+
+
 def _scenarios(summary: Summary) -> list[str]:
     """Their names, in the plan's order."""
     keys = (key.split(".") for key in summary.tallies if key.startswith("scenario."))
@@ -95,6 +112,8 @@ def _numbers(
     completed = summary.count(f"{owner}.completed")
     codes = summary.counts(f"{owner}.status")
     lag = summary.histogram("lag", scenario)
+    visits = summary.counts(f"{owner}.visits")
+    visits.pop("active", None)
     return {
         "offered": summary.count(f"{owner}.offered"),
         "sent": summary.count(f"{owner}.sent"),
@@ -108,7 +127,17 @@ def _numbers(
         "service_ms": _times(summary.histogram("service", scenario)),
         "send_lag_ms": None if closed else _times(lag, LAG_STATISTICS),
         "received_bytes": summary.count(f"{owner}.received"),
+    } | ({"visits": {"offered": 0, "completed": 0, "failed": 0} | visits} if visits else {})
+
+
+def _sizes(summary: Summary, scenario: str) -> dict[str, dict[str, float]]:
+    """Mean sizes of the bodies that were weighed; nothing where none was."""
+    means = {
+        name: round(mean, 1)
+        for name in ("compressed", "decompressed")
+        if (mean := summary.mean(f"scenario.{scenario}.body.{name}")) is not None
     }
+    return {"body_bytes": means} if means else {}
 
 
 def _told(summary: Summary, scenario: str) -> dict[str, Any]:

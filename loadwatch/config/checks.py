@@ -8,12 +8,14 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.config.login import check_login
+from loadwatch.config.visits import check_visit
 from loadwatch.core.action import PLACE, awaited, shell_line
 from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, did_you_mean, parse
-from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario
-from loadwatch.core.texts import texts
+from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario, Step
+from loadwatch.core.texts import requests_of, taken_before, texts
 
 LONGEST_TIMEOUT = 3600
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -61,8 +63,14 @@ def check(plan: Plan, source: str) -> Plan:
         if not table.file.endswith((".csv", ".jsonl")):
             raise wrong(f"data.{name}.file", f"expected a .csv or .jsonl file, got {table.file!r}")
     for scenario in plan.scenarios:
-        _check_scenario(scenario, plan.target.url, wrong)
+        where = f"scenario.{scenario.name}"
+        for request in requests_of(scenario):
+            own = where if request is scenario else f"{where}.step.{request.name}"
+            _check_request(request, own, plan.target.url, wrong)
+        check_visit(scenario, plan.load, wrong)
         _check_expressions(scenario, plan.data, wrong)
+    if plan.login is not None:
+        check_login(plan.login, plan.data, plan.target.url, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)
@@ -91,14 +99,15 @@ def _check_engine(load: Load, wrong: Callable[[str, str], PlanError]) -> None:
             raise wrong("load.proxy", "expected http(s)://host:port")
 
 
-def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], PlanError]) -> None:
-    where = f"scenario.{scenario.name}"
+def _check_request(
+    scenario: Scenario | Step, where: str, url: str, wrong: Callable[[str, str], PlanError]
+) -> None:
     if scenario.method == "CONNECT":
         raise wrong(f"{where}.method", "CONNECT opens a tunnel; `load.proxy` uses one")
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise wrong(f"{where}.path", "it leads away from the target")
-    _check_body(scenario, wrong)
+    _check_body(scenario, where, wrong)
     if scenario.timeout is not None and scenario.timeout > LONGEST_TIMEOUT:
         raise wrong(f"{where}.timeout", "at most 1h")
     for name, value in scenario.headers.items():
@@ -108,8 +117,9 @@ def _check_scenario(scenario: Scenario, url: str, wrong: Callable[[str, str], Pl
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
 
 
-def _check_body(scenario: Scenario, wrong: Callable[[str, str], PlanError]) -> None:
-    where = f"scenario.{scenario.name}"
+def _check_body(
+    scenario: Scenario | Step, where: str, wrong: Callable[[str, str], PlanError]
+) -> None:
     bodies = [
         name for name in ("body", "json", "form", "multipart")
         if getattr(scenario, name) is not None
@@ -127,10 +137,11 @@ def _check_expressions(
 ) -> None:
     """Columns are looked for when the file is read; here only whether there is such a table."""
     where = f"scenario.{scenario.name}"
-    for field, text in texts(scenario):
-        key = f"{where}.{field}"
+    for place, text in texts(scenario):
+        key = f"{where}.{place}"
+        taken = taken_before(scenario, place.step) if place.step else ()
         try:
-            columns = [part for part in parse(text) if isinstance(part, Column)]
+            columns = [part for part in parse(text, taken) if isinstance(part, Column)]
         except ValueError as error:
             raise wrong(key, str(error)) from None
         for column in columns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -13,8 +12,10 @@ import msgspec
 
 from loadwatch.config.checks import check, split_url
 from loadwatch.config.units import from_toml
+from loadwatch.config.visits import with_shares, with_think_times
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import did_you_mean
+from loadwatch.core.naming import plain_name
 from loadwatch.core.plan import Data, Plan, Scenario, Target, Threshold, Upload
 
 
@@ -42,11 +43,14 @@ def _from_directory(plan: Plan, directory: Path) -> Plan:
         return replace(table, file=str(file))
 
     data = {name: found(table) for name, table in plan.data.items()}
+
+    def with_files(asks: Any) -> Any:
+        parts = asks.multipart
+        return replace(asks, multipart=parts and {name: found(own) for name, own in parts.items()})
+
     scenarios = tuple(
-        replace(s, multipart={name: found(part) for name, part in s.multipart.items()})
-        if s.multipart
-        else s
-        for s in plan.scenarios
+        replace(with_files(scenario), steps=tuple(map(with_files, scenario.steps)))
+        for scenario in plan.scenarios
     )
     return replace(plan, data=data, scenarios=scenarios)
 
@@ -62,7 +66,7 @@ def plan_for(url: str) -> Plan:
 
 def scenario_name(path: str) -> str:
     """What a scenario is called that has no name of its own: by its path, without the query."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", path.partition("?")[0]).strip("-") or "home"
+    return plain_name(path.partition("?")[0], "home")
 
 
 def decode(document: Mapping[str, Any], source: str) -> Plan:
@@ -78,6 +82,10 @@ def decode(document: Mapping[str, Any], source: str) -> Plan:
         plan = msgspec.convert(document, Plan, dec_hook=from_toml)
     except msgspec.ValidationError as error:
         raise PlanError(f"{source}: {where}{_readable(str(error))}") from None
+    try:
+        plan = with_shares(with_think_times(plan), document)
+    except ValueError as error:
+        raise PlanError(f"{source}: {error}") from None
     return check(plan, source)
 
 

@@ -26,8 +26,12 @@ class ScenarioBucket(msgspec.Struct):
     included at the time given up), `service` (send to done; making a connection where there is none
     is part of it), `lag` (due to send). `connected` counts the connections that were begun.
     `retry_after` is the wait (seconds) that the server asked for last, with a 429 or a 503.
+    Of the answers that were `weighed`, bodies had so many bytes `compressed`, as they came, and
+    `decompressed`; those of others could not be `undecoded`.
     `told` are histograms, by kind, of what the server said of its own work in the answers that were
-    `sampled`; `unreadable` counts what of it was passed over.
+    `sampled`; `unreadable` counts what of it was passed over. A scenario of visits has the requests
+    of all its `steps`, and those of each by its name; of the visits themselves those that were due,
+    that came to their end or broke off, and are under way.
     """
 
     offered: int = 0
@@ -48,7 +52,16 @@ class ScenarioBucket(msgspec.Struct):
     lag: dict[int, int] = {}
     sampled: int = 0
     unreadable: int = 0
+    weighed: int = 0
+    undecoded: int = 0
+    compressed: int = 0
+    decompressed: int = 0
     told: dict[str, dict[int, int]] = {}
+    steps: dict[str, ScenarioBucket] = {}
+    visits_offered: int = 0
+    visits_completed: int = 0
+    visits_failed: int = 0
+    visits_active: int = 0
 
 
 class Bucket(msgspec.Struct):
@@ -68,7 +81,10 @@ class Bucket(msgspec.Struct):
 
 
 def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
-    """Fold `part` into `total`: counts add up, the oldest open request is the older one."""
+    """Fold `part` into `total`: counts add up, the oldest open request is the older one.
+
+    Not its steps, which `add_steps` folds in.
+    """
     total.offered += part.offered
     total.sent += part.sent
     total.completed += part.completed
@@ -82,13 +98,27 @@ def add(total: ScenarioBucket, part: ScenarioBucket) -> None:
     total.retry_after = max(total.retry_after, part.retry_after)
     total.sampled += part.sampled
     total.unreadable += part.unreadable
+    total.weighed += part.weighed
+    total.undecoded += part.undecoded
+    total.compressed += part.compressed
+    total.decompressed += part.decompressed
     _add_counts(total.status, part.status)
     _add_counts(total.errors, part.errors)
     _add_counts(total.response, part.response)
     _add_counts(total.service, part.service)
     _add_counts(total.lag, part.lag)
+    total.visits_offered += part.visits_offered
+    total.visits_completed += part.visits_completed
+    total.visits_failed += part.visits_failed
+    total.visits_active += part.visits_active
     for kind, counts in part.told.items():
         _add_counts(total.told.setdefault(kind, {}), counts)
+
+
+def add_steps(total: ScenarioBucket, part: ScenarioBucket) -> None:
+    """Fold the steps of `part` into those of `total`."""
+    for name, step in part.steps.items():
+        add(total.steps.setdefault(name, ScenarioBucket()), step)
 
 
 def _add_counts(total: dict[_K, int], part: dict[_K, int]) -> None:

@@ -31,9 +31,10 @@ class RunStatus:
     their sum. `elapsed` is seconds since firing began. `recording` is the session's path, `reasons`
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
-    `search` is how the last search for the limit stands. `ended` is how many seconds after the
-    start firing was over for good: nothing makes it go on; None while it may. `actions` are what
-    the plan names, by host.
+    `groups` are the process groups of each host: of a replay, where conditions may be unknown,
+    their names. `search` is how the last search for the limit stands. `ended` is how many seconds
+    after the start firing was over for good: nothing makes it go on; None while it may. `actions`
+    are what the plan names, by host.
     """
 
     target: str
@@ -47,7 +48,7 @@ class RunStatus:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problem: str = ""
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[Group, ...]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     signs: Signs = SIGNS
     search: SearchStatus | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _SYNTAX = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -50,13 +50,24 @@ class Random:
     high: int
 
 
-Expression = Variable | Column | Sequence | Uuid | Random
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`${token}`: what an earlier step of the visit took from its answer."""
+
+    name: str
 
 
-def parse(text: str) -> list[str | Expression]:
+Expression = Variable | Column | Sequence | Uuid | Random | Taken
+
+TAKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What may be called so."""
+
+
+def parse(text: str, taken: Collection[str] = ()) -> list[str | Expression]:
     """`text` cut into what stands there and what is to be filled in.
 
-    ValueError for an expression that is none, with the nearest one there is.
+    `taken` are the names of what earlier steps take. ValueError for an expression that is none,
+    with the nearest one there is.
     """
     parts: list[str | Expression] = []
     end = 0
@@ -68,7 +79,7 @@ def parse(text: str) -> list[str | Expression]:
         elif match[1] is None:
             raise ValueError("`${` without its `}`; a plain one is written `$${`")
         else:
-            parts.append(_expression(match[1]))
+            parts.append(Taken(match[1]) if match[1] in taken else _expression(match[1], taken))
     return [part for part in (*parts, text[end:]) if part != ""]
 
 
@@ -89,7 +100,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
 
 
-def _expression(inner: str) -> Expression:
+def _expression(inner: str, taken: Collection[str]) -> Expression:
     if inner == "seq":
         return Sequence()
     if inner == "uuid":
@@ -103,4 +114,4 @@ def _expression(inner: str) -> Expression:
         return Random(low, high)
     if match := _COLUMN.fullmatch(inner):
         return Column(match[1], match[2])
-    raise ValueError(f"unknown expression `${{{inner}}}`; {did_you_mean(inner, _KNOWN)}")
+    raise ValueError(f"unknown expression `${{{inner}}}`; {did_you_mean(inner, (*taken, *_KNOWN))}")

@@ -185,9 +185,22 @@ def _load_metrics(prefix: str) -> list[Metric]:
     ]
 
 
+def _visit_metrics(prefix: str) -> list[Metric]:
+    per_second = Unit.PER_SECOND
+    return [
+        Metric(f"{prefix}.visits.offered", per_second, "Visits offered", "rate"),
+        Metric(f"{prefix}.visits.completed", per_second, "Visits completed", "rate", "higher"),
+        Metric(f"{prefix}.visits.failed", per_second, "Visits broken off", "rate", "lower"),
+        Metric(f"{prefix}.visits.active", Unit.COUNT, "Visits under way"),
+    ]
+
+
 LOAD_METRICS: tuple[Metric, ...] = (
     *_load_metrics("load"),
     *_load_metrics("scenario.*"),
+    *_load_metrics("scenario.*.step.*"),
+    *_visit_metrics("load"),
+    *_visit_metrics("scenario.*"),
     Metric(
         "scenario.*.server.*.mean", Unit.SECONDS, "Server-Timing mean, sampled", "gauge", "lower"
     ),
@@ -203,6 +216,15 @@ LOAD_METRICS: tuple[Metric, ...] = (
         "scenario.*.server.unreadable",
         Unit.PER_SECOND,
         "Of these broken, or too many",
+        "rate",
+        "lower",
+    ),
+    Metric("scenario.*.body.compressed", Unit.BYTES, "Body as it came, sampled", "gauge", "lower"),
+    Metric("scenario.*.body.decompressed", Unit.BYTES, "Body without its coding, sampled"),
+    Metric(
+        "scenario.*.body.undecoded",
+        Unit.PER_SECOND,
+        "Bodies with a broken or unknown coding",
         "rate",
         "lower",
     ),

@@ -24,6 +24,9 @@ Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 HIGHEST_RATE = 1e6
 
+Weight = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+"""A share, as a part of the sum of all."""
+
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A part of a whole."""
 
@@ -119,12 +122,82 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     expect: Expect = Expect()
 
 
-class Scenario(Request, frozen=True, forbid_unknown_fields=True):
-    """A named stream of requests with its own arrival rate (requests per second)."""
+class Think(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"least": "from", "most": "to"}
+):
+    """Think time: evenly distributed `from` … `to`, or exponentially with this `mean`."""
+
+    least: Seconds | None = None
+    most: Seconds | None = None
+    mean: Seconds | None = None
+
+
+Pause = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)?(ms|s|m|h)\Z", examples=["3s"])]
+"""A constant think time; `config` makes it a `Think`."""
+
+
+class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is taken from an answer for later steps: from one place of these.
+
+    `css` takes the text of the first element that it selects, or its `attribute`; `json` is a JSON
+    Pointer (RFC 6901); `regex` takes its first group, or all that it matches.
+    """
+
+    header: str | None = None
+    cookie: str | None = None
+    json: str | None = None
+    css: str | None = None
+    attribute: str | None = None
+    regex: str | None = None
+
+
+class Step(Request, frozen=True, forbid_unknown_fields=True):
+    """One request of a visit, due when the think time before it is over.
+
+    What it takes from its answer is `${name}` in later steps.
+    """
+
+    name: Name
+    path: str = "/"
+    think: Pause | Think | None = None
+    take: dict[str, Take] = {}
+
+
+class Scenario(Request, frozen=True, forbid_unknown_fields=True, rename={"steps": "step"}):
+    """A named stream of requests with its own arrival rate (requests per second).
+
+    With steps it is one of visits: the rate counts visits per second, `think` is the time before
+    each step but the first, and `headers` are those of every step. With `load.rate` a scenario has
+    a `weight` instead of a rate. Without `login` its requests are nobody's, whatever the plan's
+    login says.
+    """
 
     name: Name
     path: str = "/"
     rate: Rate = 10.0
+    weight: Weight | None = None
+    think: Pause | Think | None = None
+    steps: tuple[Step, ...] = ()
+    login: bool = True
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the users of the plan's data log in before the run, `parallel` at once.
+
+    By the `form` on a page, whose `fields` are filled in, and it worked if the answer is not the
+    form again (or as `expect` says); by `basic`, `user:password`; or by a `token`, which a POST of
+    `fields` or `json` to this path answers with, and which is taken from there for `scheme`.
+    """
+
+    form: str | None = None
+    basic: str | None = None
+    token: str | None = None
+    fields: dict[str, str] = {}
+    json: dict[str, str] | None = None
+    take: Take = Take(json="/access_token")
+    scheme: str = "Bearer"
+    expect: Expect = Expect()
+    parallel: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,10 +217,11 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How arrivals are made. `workers` are processes; `max_rate` is a ceiling that nothing passes.
 
     `connections` makes it a closed loop of so many connections, as fast as they go, whatever the
-    scenarios' rates say (their proportions hold). `requests` ends the run after so many. The engine
-    `httpx` costs many times what `wire` does, and can do what that cannot: `http2`, and a `proxy`.
-    `compression` accepts what browsers do (`Accept-Encoding`), where a scenario says nothing else;
-    `revalidate` asks each user's pages with the `ETag` that they came with before.
+    scenarios' rates say (their proportions hold). `rate` is shared out by the scenarios' weights.
+    `requests` ends the run after so many, of visits as well. The engine `httpx` costs many times
+    what `wire` does, and can do what that cannot: `http2`, and a `proxy`. `compression` accepts
+    what browsers do (`Accept-Encoding`), where a scenario says nothing else; `revalidate` asks
+    each user's pages with the `ETag` that they came with before.
     """
 
     arrival: Literal["uniform", "poisson"] = "poisson"
@@ -157,6 +231,7 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_alive: bool = True
     compression: bool = True
     revalidate: bool = False
+    rate: Rate | None = None
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     connections: Annotated[int, msgspec.Meta(ge=1)] | None = None
     requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -311,3 +386,4 @@ class Plan(
     verdict: Signs = SIGNS
     ui: Ui = Ui()
     data: dict[Name, Data] = {}
+    login: Login | None = None

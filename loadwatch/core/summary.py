@@ -12,7 +12,7 @@ from typing import Self
 
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES, Metric
-from loadwatch.core.tick import KINDS, Kind, Tick, distribution_of, meant
+from loadwatch.core.tick import KINDS, STEP, Kind, Tick, distribution_of, meant, step_owner
 
 SHARES = dict(PERCENTILES)
 """Name of a percentile -> its share of 1."""
@@ -159,11 +159,16 @@ class Summary:
         return tally.max if tally else None
 
     def histogram(self, kind: Kind, scenario: str | None = None) -> Histogram:
-        """The merged distribution of one scenario, or of all."""
+        """The merged distribution of one scenario, one step of it (`tick.step_owner`), or of all.
+
+        That of visits comes from their steps: each knows its timeouts.
+        """
         merged = Histogram()
-        for (name, own), histogram in self._histograms.items():
-            if own == kind and scenario in (None, name):
-                merged.join(histogram)
+        names = [name for name, own in self._histograms if own == kind]
+        visits = {name.partition(".")[0] for name in names if "." in name}
+        for name in names:
+            if name not in visits and scenario in (None, name, name.partition(".")[0]):
+                merged.join(self._histograms[name, kind])
         return merged
 
     def value(self, metric: Metric) -> float | None:
@@ -179,6 +184,8 @@ class Summary:
             return self.maximum(metric.key)
         section, *segments = metric.key.split(".")
         owner = f"{section}.{segments[0]}" if section == "scenario" else section
+        if len(segments) > 3 and segments[1] == STEP:
+            owner = f"{section}.{step_owner(segments[0], segments[2])}"
         load = self.tallies.get(f"{owner}.offered")
         if metric.kind == "rate" and load is not None:
             tally = self.tallies.get(metric.key)

@@ -25,10 +25,22 @@ def meant(kind: Kind, seconds: float) -> float:
     return round(seconds * MICRO, 3) if kind.startswith(HEADER) else seconds
 
 
+STEP = "step"
+"""Before the name of a step in keys, behind its scenario's."""
+
+
+def step_owner(scenario: str, step: str) -> str:
+    """Whose the distributions of a step are: what stands in its keys behind `scenario.`."""
+    return f"{scenario}.{STEP}.{step}"
+
+
 def distribution_of(key: str) -> tuple[str | None, Kind] | None:
     """Scenario (None: all) and kind of what a key such as `load.response.p99` is a statistic of."""
     section, *rest = key.split(".")
     scenario = rest.pop(0) if section == "scenario" and rest else None
+    if scenario is not None and rest[0] == STEP and len(rest) > 2:
+        scenario = step_owner(scenario, rest[1])
+        rest = rest[2:]
     kind = ".".join(rest[:-1])
     told = len(rest) == 3 and rest[0] in (SERVER, HEADER) and scenario is not None
     return (scenario, kind) if section in ("load", "scenario") and (told or kind in KINDS) else None

@@ -10,14 +10,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 
-from loadwatch.core.bucket import Bucket, ScenarioBucket, add
+from loadwatch.core.bucket import Bucket, ScenarioBucket, add, add_steps
 from loadwatch.core.group import GroupTally
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.metric import PERCENTILES
 from loadwatch.core.plan import Group, Host
 from loadwatch.core.ramp import Turn
 from loadwatch.core.reading import Reading
-from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick, meant
+from loadwatch.core.tick import Event, HostProcess, Kind, Late, Tick, meant, step_owner
 
 LARGEST_OTHERS = 50
 """Processes outside all groups that a tick keeps, largest RSS first."""
@@ -117,9 +117,17 @@ class Ticker:
         values: dict[str, float] = {}
         if parts is not None:
             _put_load("load", total, values)
+            visited = [part for part in parts if part.steps]
+            for name, part in zip(self.scenarios, parts, strict=True):
+                if part.steps:
+                    _put_visits(f"scenario.{name}", part, values)
+            if visited:
+                _put_visits("load", total, values)
             for name, part in zip(self.scenarios, parts, strict=True):
                 _put_load(f"scenario.{name}", part, values)
                 _put_told(f"scenario.{name}", part, values)
+                for step, own in part.steps.items():
+                    _put_load(f"scenario.{name}.step.{step}", own, values)
             values.update(self._generator)
             values.update(self._assess(values))
         late = self._put_late()
@@ -172,9 +180,10 @@ class Ticker:
         for bucket in buckets:
             if bucket is not newest[bucket.worker]:
                 for own in bucket.scenarios:
-                    own.in_flight, own.oldest = 0, 0.0  # how it stood then, not how it stands now
+                    _forget_standing(own)
             for part, own in zip(parts, bucket.scenarios, strict=True):
                 add(part, own)
+                add_steps(part, own)
         for part in parts:
             add(total, part)
         self._generator = {
@@ -261,8 +270,22 @@ def _put_load(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     _put_distribution(f"{prefix}.lag", part.lag, values)
 
 
+def _forget_standing(part: ScenarioBucket) -> None:
+    """Without how it stood then, which is not how it stands now."""
+    part.in_flight, part.oldest, part.visits_active = 0, 0.0, 0
+    for step in part.steps.values():
+        _forget_standing(step)
+
+
+def _put_visits(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:
+    values[f"{prefix}.visits.offered"] = part.visits_offered
+    values[f"{prefix}.visits.completed"] = part.visits_completed
+    values[f"{prefix}.visits.failed"] = part.visits_failed
+    values[f"{prefix}.visits.active"] = part.visits_active
+
+
 def _put_told(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> None:
-    """What the server said of its own work. Of one scenario only: samples of several do not mix."""
+    """What samples of the answers say. Of one scenario only: those of several do not mix."""
     for kind, counts in sorted(part.told.items()):
         histogram = Histogram(counts)
         values[f"{prefix}.{kind}.mean"] = meant(kind, histogram.mean or 0.0)
@@ -270,6 +293,11 @@ def _put_told(prefix: str, part: ScenarioBucket, values: dict[str, float]) -> No
     if part.told or part.unreadable:
         values[f"{prefix}.server.sampled"] = part.sampled
         values[f"{prefix}.server.unreadable"] = part.unreadable
+    if part.weighed:
+        values[f"{prefix}.body.compressed"] = part.compressed / part.weighed
+        values[f"{prefix}.body.decompressed"] = part.decompressed / part.weighed
+    if part.undecoded:
+        values[f"{prefix}.body.undecoded"] = part.undecoded
 
 
 def _put_distribution(prefix: str, counts: Mapping[int, int], values: dict[str, float]) -> None:
@@ -290,14 +318,19 @@ def _put_distribution(prefix: str, counts: Mapping[int, int], values: dict[str, 
 def _histograms(
     scenarios: tuple[str, ...], parts: Iterable[ScenarioBucket]
 ) -> dict[tuple[str, Kind], Mapping[int, int]]:
+    """By scenario; of visits also by step, as `visit.step.home`."""
     found: dict[tuple[str, Kind], Mapping[int, int]] = {}
-    for name, part in zip(scenarios, parts, strict=False):
+    named = dict(zip(scenarios, parts, strict=False))
+    for scenario, whole in tuple(named.items()):
+        named |= {step_owner(scenario, step): part for step, part in whole.steps.items()}
+    for name, part in named.items():
         if part.response:
             found[name, "response"] = part.response
         if part.service:
             found[name, "service"] = part.service
         if part.lag:
             found[name, "lag"] = part.lag
-        for kind, counts in part.told.items():
-            found[name, kind] = counts
+        if name in scenarios:
+            for kind, counts in part.told.items():
+                found[name, kind] = counts
     return found

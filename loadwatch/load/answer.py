@@ -11,7 +11,13 @@ import httpx
 HELD = 16 << 20
 """Bytes of a body that are held, and of what it is without its content coding."""
 
-_PIECE = 1 << 16
+HUGE = 256 << 20
+"""Bytes without a content coding that are counted no further."""
+
+CODINGS = {"gzip": 1 << 14, "deflate": 1 << 14, "br": 128, "zstd": 128}
+"""The content codings that can be undone, and of how many bytes at once: of a few, Brotli and
+Zstandard can make a hundred MiB."""
+
 _CODING = re.compile(rb"(?i)\r\ncontent-encoding:[ \t]*([^\r\n]+)")
 
 
@@ -25,19 +31,35 @@ class Answer(NamedTuple):
     body: bytes
     size: int
 
+    def headers(self, name: str) -> list[str]:
+        """The values of all headers of this name."""
+        head, wanted = self.head.partition(b"\r\n\r\n")[0], name.lower().encode("latin-1")
+        fields = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+        return [value.strip().decode("latin-1") for own, _, value in fields
+                if own.lower() == wanted]  # fmt: skip
+
+    def header(self, name: str) -> str | None:
+        """The value of the first header of this name."""
+        return next(iter(self.headers(name)), None)
+
+    @property
+    def codings(self) -> list[str]:
+        """The content codings of the body, in the order in which they were applied."""
+        found = _CODING.search(self.head.partition(b"\r\n\r\n")[0])
+        names = found[1].decode("latin-1").lower().split(",") if found else []
+        return [name for name in map(str.strip, names) if name not in ("", "identity")]
+
     @property
     def content(self) -> bytes:
         """The body without its content coding, `HELD` bytes at most; of a broken one what can be
         made of it.
         """
-        coding = _CODING.search(self.head.partition(b"\r\n\r\n")[0])
-        if coding is None:
+        codings = self.codings
+        if not codings:
             return self.body
-        headers = [(b"Content-Encoding", coding[1])]
-        coded = httpx.Response(200, headers=headers, content=_pieces(self.body))
         content = bytearray()
         try:
-            for part in coded.iter_bytes():
+            for part in self._decoded(codings):
                 content += part
                 if len(content) >= HELD:
                     break
@@ -45,11 +67,31 @@ class Answer(NamedTuple):
             pass
         return bytes(content[:HELD])
 
+    @property
+    def plain_size(self) -> int | None:
+        """Bytes of the body without its content coding; None where that cannot be known."""
+        codings, size = self.codings, 0
+        if not codings:
+            return self.size
+        if self.size > HELD or not CODINGS.keys() >= set(codings):
+            return None
+        try:
+            for part in self._decoded(codings):
+                size += len(part)
+                if size > HUGE:
+                    return None
+        except httpx.DecodingError:
+            return None
+        return size
 
-def _pieces(body: bytes) -> Iterator[bytes]:
-    """`body` bit by bit: what a small one swells to shall not be made at once."""
-    for begin in range(0, len(body), _PIECE):
-        yield body[begin : begin + _PIECE]
+    def _decoded(self, codings: list[str]) -> Iterator[bytes]:
+        """Bit by bit: what a small body swells to shall not be made at once. httpx leaves unknown
+        codings as they are."""
+        at_once = min(CODINGS.get(coding, 1 << 14) for coding in codings)
+        body = self.body
+        pieces = (body[at : at + at_once] for at in range(0, len(body), at_once))
+        headers = [(b"Content-Encoding", ", ".join(codings).encode("latin-1"))]
+        return httpx.Response(200, headers=headers, content=pieces).iter_bytes()
 
 
 def head_of(response: httpx.Response) -> bytes:
@@ -74,11 +116,14 @@ class Checked(bytes):
         checked.max_bytes = max_bytes
         return checked
 
-    def is_met(self, answer: Answer) -> bool:
-        """Whether the body is as wanted."""
+    def look(self, answer: Answer) -> bool:
+        """Look at the answer: whether the body is as wanted."""
         if self.max_bytes is not None and answer.size > self.max_bytes:
             return False
         return self.contains in answer.content
+
+    def ended(self, is_good: bool) -> None:
+        """The request is over and counted: whether it had an answer as wanted."""
 
 
 class Body:

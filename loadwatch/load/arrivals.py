@@ -51,6 +51,8 @@ class Arrivals:
     stays.
     """
 
+    begins = True
+
     __slots__ = ("_last", "_origin", "_phase", "_phases", "_point", "_ramp", "_rate", "due")
 
     def __init__(self, phases: Iterator[float], start: float, rate: float) -> None:
@@ -72,6 +74,9 @@ class Arrivals:
         else:
             self.due = self._instant()
         return taken
+
+    def dropped(self) -> None:
+        """Nothing comes of an arrival that cannot be fired: nobody waits for it."""
 
     def set_rate(self, at: float, rate: float, over: float = 0.0) -> None:
         """Walk on at `rate` from instant `at`, reached linearly within `over` seconds.

@@ -30,7 +30,7 @@ class Connection(Plain):
     """One connection, begun for a `request` of `stream` that was due at `due`, fired at `now`.
 
     `stream` is the scenario whose request is open on it, else None. `out` takes the
-    requests after the first.
+    requests after the first. `weighs` says that the size of the answer's body is wanted.
     """
 
     __slots__ = (
@@ -51,6 +51,7 @@ class Connection(Plain):
         "status",
         "stream",
         "transport",
+        "weighs",
         "wire",
     )
 
@@ -71,6 +72,7 @@ class Connection(Plain):
         self.again = False
         self.done = False
         self.keep = False
+        self.weighs = False
         self.status = 0
 
     @property
@@ -80,7 +82,7 @@ class Connection(Plain):
         Only where the answer is looked at does it hand on the body: that takes copies.
         """
         assert self.stream is not None
-        if self.stream.checked:
+        if self.weighs or self.stream.checked:
             if self._reader is None:
                 self._body = Body()
                 self._reader = httptools.HttpResponseParser(_WithBody(self, self._body))
@@ -134,8 +136,11 @@ class Connection(Plain):
 
     def _parse(self, data: bytes) -> None:
         """Bytes for the parser; the request ends if the response does."""
+        stream = self.stream
+        assert stream is not None
         if self.head is None:
             self.head = data
+            self.weighs = stream.scales.free and stream.scales.take()
         elif _HEAD_END not in self.head and len(self.head) < _LONGEST_HEAD:
             self.head += data
         try:
@@ -144,8 +149,6 @@ class Connection(Plain):
             self.wire.failed(self, "protocol")
             return
         if self.done:
-            stream = self.stream
-            assert stream is not None
             if stream.lessons and self.head is data:
                 stream.learn(data, self.status, self.keep, len(data) if self.plain else 0)
             self.done = False
@@ -156,11 +159,16 @@ class Connection(Plain):
         stream, head, request = self.stream, self.head, self.request
         assert stream is not None and head is not None
         self.head = None
-        if stream.checked:
-            assert self._body is not None and isinstance(request, Checked)
+        if self.weighs or stream.checked:
+            assert self._body is not None
             answer = self._body.take(head)
             self.wire.answered(self, stream, keep)
-            stream.told(request, status, head, request.is_met(answer))
+            checked = request if isinstance(request, Checked) else None
+            good = stream.told(request, status, head, checked is None or checked.look(answer))
+            if checked is not None:
+                checked.ended(good)
+            if self.weighs:
+                stream.scales.weigh(status, answer)
         else:
             stream.told(request, status, head)
             self.wire.answered(self, stream, keep)

@@ -10,8 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from loadwatch.load.arrivals import Arrivals
 from loadwatch.load.stream import Stream, count
 from loadwatch.load.timer import Timer
+from loadwatch.load.visits import Agenda
 
 
 class Fires(Protocol):
@@ -39,6 +41,11 @@ class OpenLoop:
         requests: int | None = None,
     ) -> None:
         self._streams = [stream for stream in streams if stream.arrivals is not None]
+        self._arrivals = [s.arrivals for s in self._streams if isinstance(s.arrivals, Arrivals)]
+        self._later = [s for s in self._streams if isinstance(s.arrivals, Agenda)]
+        for stream in self._later:
+            assert isinstance(stream.arrivals, Agenda)
+            stream.arrivals.changed = self._rearm
         self._wire = wire
         self._clock = clock
         self._left = math.inf if requests is None else requests
@@ -53,7 +60,9 @@ class OpenLoop:
     @property
     def until(self) -> float:
         """When firing ended: as told, or where the next arrival would have been due."""
-        return min(self._until, _due(self._next())) if self._left <= 0 else self._until
+        if self._left > 0:
+            return self._until
+        return min(self._until, *(arrivals.due for arrivals in self._arrivals))
 
     def begin(self) -> None:
         """Second 0 has come: the timer takes over."""
@@ -72,15 +81,24 @@ class OpenLoop:
         end = min(to, self._until)
         for _ in range(self.BATCH):
             stream = self._next()
-            if self._left <= 0 or _due(stream) >= end:
+            if stream is None or _due(stream) >= end:
                 break
-            assert stream.arrivals is not None
-            due, now = stream.arrivals.advance(), self._clock()
-            self._left -= 1
+            due, now = self._take(stream), self._clock()
             if self._wire.fire(stream, due, now):
                 count(stream.lag, now - due)
+            else:
+                _drop(stream)
         self._rearm()
-        return self._left <= 0 or _due(self._next()) >= end
+        return _due(self._next()) >= end
+
+    def _take(self, stream: Stream) -> float:
+        """Take what is due next; of those that the load asks for there may be a last one."""
+        assert stream.arrivals is not None
+        if stream.arrivals.begins:
+            self._left -= 1
+            if self._left <= 0:
+                self._streams = self._later
+        return stream.arrivals.advance()
 
     def set_rates(self, at: float, rates: Sequence[float], over: float = 0.0) -> None:
         """New rates (1/s, in the streams' order) from `at`, reached linearly within `over` seconds.
@@ -90,38 +108,46 @@ class OpenLoop:
         """
         if not self.advance(at):
             self._drop(at)
-        for stream, rate in zip(self._streams, rates, strict=True):
-            assert stream.arrivals is not None
-            stream.arrivals.set_rate(at, rate, over)
+        for arrivals, rate in zip(self._arrivals, rates, strict=True):
+            arrivals.set_rate(at, rate, over)
         self._rearm()
 
     def _drop(self, to: float) -> None:
         """Pass over what was due before `to`."""
-        while self._left > 0 and _due(stream := self._next()) < min(to, self._until):
-            assert stream.arrivals is not None
-            stream.arrivals.advance()
-            self._left -= 1
+        while (stream := self._next()) is not None and _due(stream) < min(to, self._until):
+            self._take(stream)
             stream.offered += 1
             stream.dropped += 1
+            _drop(stream)
 
     def finish(self, at: float) -> None:
-        """Fire nothing that is due at `at` or later."""
+        """Fire nothing that is due at `at` or later; visits that would go on then are over."""
         self._until = at
+        for stream in self._later:
+            assert isinstance(stream.arrivals, Agenda)
+            stream.arrivals.finish(at)
         self._rearm()
 
-    def _next(self) -> Stream:
+    def _next(self) -> Stream | None:
         streams = self._streams
-        return streams[0] if len(streams) == 1 else min(streams, key=_due)
+        return streams[0] if len(streams) == 1 else min(streams, key=_due, default=None)
 
     def _rearm(self) -> None:
         if self.timer is not None:
             due = _due(self._next())
-            self.timer.arm(math.inf if self._left <= 0 or due >= self._until else due)
+            self.timer.arm(math.inf if due >= self._until else due)
 
 
-def _due(stream: Stream) -> float:
+def _due(stream: Stream | None) -> float:
+    if stream is None:
+        return math.inf
     assert stream.arrivals is not None
     return stream.arrivals.due
+
+
+def _drop(stream: Stream) -> None:
+    assert stream.arrivals is not None
+    stream.arrivals.dropped()
 
 
 class ClosedLoop:

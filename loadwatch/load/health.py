@@ -110,8 +110,9 @@ class Health:
         gates, reasons = self._gates, []
         seen = _Seen(summary)
         gate = max(gates.send_lag, gates.send_lag_share * seen.median)
-        # Of few requests the p99 is the latest one: a single one of 50 says nothing about the rest.
-        if wilson(seen.lags.above(gate), seen.lags.total)[0] > LATE:
+        # Of few requests the p99 is the latest one, and a single one says nothing about the rest.
+        late = seen.lags.above(gate)
+        if late > 1 and wilson(late, seen.lags.total)[0] > LATE:
             reasons.append(f"{seen.lag_text}, above {_ms(gate)}")
         if seen.dropped > gates.dropped * seen.offered:
             reasons.append(

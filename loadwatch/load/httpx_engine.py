@@ -88,6 +88,7 @@ class HttpxEngine:
     async def _exchange(self, exchange: _Exchange) -> int:
         """Send the request and take the whole answer, held only to be looked at; its status."""
         stream, body = exchange.stream, Body()
+        weighs = stream.scales.take()
         request = read(exchange.request, self._url)
         request.extensions["trace"] = exchange.trace
         response = await self._transport.handle_async_request(request)
@@ -95,7 +96,7 @@ class HttpxEngine:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for part in response.stream:
                 stream.received += len(part)
-                if stream.checked:
+                if weighs or stream.checked:
                     body.add(part)
         finally:
             await response.aclose()
@@ -106,8 +107,10 @@ class HttpxEngine:
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             stream.retry_after = retry_after(*asked)
-        if stream.checked:
-            exchange.answer = body.take(head_of(response))
+        if weighs or stream.checked:
+            exchange.answer = answer = body.take(head_of(response))
+            if weighs:
+                stream.scales.weigh(response.status_code, answer)
         return response.status_code
 
     def _end(self, exchange: _Exchange, how: int | str) -> None:
@@ -119,10 +122,13 @@ class HttpxEngine:
         del stream.open[exchange]
         now = time.monotonic()
         response, service = now - exchange.due, now - exchange.fired
+        is_good = False
         if isinstance(how, int):
-            stream.answered(how, response, service, exchange.is_met())
+            is_good = stream.answered(how, response, service, exchange.look())
         else:
             stream.failed(how, response, service)
+        if isinstance(exchange.request, Checked):
+            exchange.request.ended(is_good)
         if self.freed is not None:
             self.freed(isinstance(how, int), now)
 
@@ -155,12 +161,11 @@ class _Exchange:
         self.answer: Answer | None = None
         self._sent = False
 
-    def is_met(self) -> bool:
+    def look(self) -> bool:
         """Whether the body of the answer is as wanted."""
-        if self.answer is None:
+        if self.answer is None or not isinstance(self.request, Checked):
             return True
-        assert isinstance(self.request, Checked)
-        return self.request.is_met(self.answer)
+        return self.request.look(self.answer)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's `trace` extension: what happens on the way."""

@@ -18,12 +18,30 @@ class Part(msgspec.Struct):
     type: str | None = None
 
 
+class ThinkJob(msgspec.Struct, frozen=True):
+    """A think time (s): evenly from `least` to `most`, or exponential with a `mean`."""
+
+    least: float = 0.0
+    most: float = 0.0
+    mean: float | None = None
+
+
+class TakeJob(msgspec.Struct):
+    """What is taken from an answer: `source` says from where, `what` which there."""
+
+    name: str
+    source: Literal["header", "cookie", "json", "css", "regex"]
+    what: str
+    attribute: str | None = None
+
+
 class ScenarioJob(msgspec.Struct):
-    """One scenario with its secrets filled in; it travels by pipe only.
+    """One scenario, or one step of it, with its secrets filled in; it travels by pipe only.
 
     Of `body`, `json`, `form` and `parts` one is set, or none. An answer is right if its status is
     one of `statuses` (below 400, where there are none), and its body has `contains` in it and not
-    more than `max_bytes`.
+    more than `max_bytes`. A scenario with `steps` is one of visits. A step is due after a time to
+    `think`, and takes (`take`) values for later ones, whose texts may hold them (`taken`: names).
     """
 
     name: str
@@ -40,6 +58,10 @@ class ScenarioJob(msgspec.Struct):
     statuses: list[int] = []
     contains: str | None = None
     max_bytes: int | None = None
+    steps: list[ScenarioJob] = []
+    think: ThinkJob = ThinkJob()
+    take: list[TakeJob] = []
+    taken: list[str] = []
 
     @property
     def is_checked(self) -> bool:

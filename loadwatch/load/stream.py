@@ -9,13 +9,16 @@ from typing import Protocol
 
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
-from loadwatch.load.arrivals import Arrivals
+from loadwatch.load.answer import Answer
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
+from loadwatch.load.weighing import Scales
 
 NOT_MODIFIED = 304
+
+_HEAD_END = b"\r\n\r\n"
 
 _SHIFT = SUB_BUCKET_BITS - 1
 _PLAIN = 1 << SUB_BUCKET_BITS
@@ -37,6 +40,21 @@ class Open(Protocol):
     """An open request."""
 
     due: float
+
+
+class Schedule(Protocol):
+    """When requests are due; `begins` says whether the load asks for them, or an earlier answer."""
+
+    due: float
+    begins: bool
+
+    def advance(self) -> float:
+        """Take the next one: returns its due instant, and moves `due` on."""
+        ...
+
+    def dropped(self) -> None:
+        """The one that was taken could not be fired."""
+        ...
 
 
 class Stream:
@@ -76,6 +94,7 @@ class Stream:
         "response",
         "retry_after",
         "sample",
+        "scales",
         "service",
         "swept",
         "timeout",
@@ -90,7 +109,7 @@ class Stream:
         self,
         name: str,
         requests: bytes | Iterator[bytes],
-        arrivals: Arrivals | None = None,
+        arrivals: Schedule | None = None,
         bodiless: bool = False,
         timeout: float | None = None,
         statuses: Collection[int] = (),
@@ -119,13 +138,15 @@ class Stream:
         self.keep = True
         self.retry_after = 0.0
         self.sample = sample or Sample()
+        self.scales = Scales()
         self._renew()
 
     def _renew(self) -> None:
         bucket = self._bucket = ScenarioBucket()
         self.sample.begin(bucket)
-        if self.sample.left:
-            self.known = b""
+        if not self.bodiless:
+            self.scales.begin(bucket)
+        self.known = b""
         self.response, self.service, self.lag = bucket.response, bucket.service, bucket.lag
         # Times of requests that were sent at the very instant they were due: both in one.
         self.prompt: dict[int, int] = {}
@@ -183,37 +204,46 @@ class Stream:
             self._repeat = repeat
             self._wire_size = size
             self.keep = keep
-            self.known = b"" if self.sample.left else response
+            self.known = b"" if self.sample.left or self.scales.free else response
 
     def resembles(self, data: bytes) -> bool:
         """Whether `data` is a response such as the one learnt; it is then the `known` one."""
         repeat = self._repeat
         if repeat is None or not repeat.matches(data):
             return False
+        if self.scales.take():
+            body = data.partition(_HEAD_END)[2]  # it has its length: learn
+            self.scales.weigh(repeat.status, Answer(data, body, len(body)))
         if self.sample.left:
             self.sample.read(data)
         else:
             self.known = data
         return True
 
-    def answered(self, status: int, response: float, service: float, met: bool = True) -> None:
-        """A response came; times in seconds. `met` says whether its body was as wanted."""
-        self.tally(status, met=met)
+    def answered(self, status: int, response: float, service: float, met: bool = True) -> bool:
+        """A response came; times in seconds. `met` says whether its body was as wanted.
+
+        Returns whether it is good in all.
+        """
         count(self.response, response)
         count(self.service, service)
+        return self.tally(status, met=met)
 
-    def told(self, request: bytes, status: int, head: bytes, met: bool = True) -> None:
-        """A response to `request` that had to be read: its status, and what else it says."""
+    def told(self, request: bytes, status: int, head: bytes, met: bool = True) -> bool:
+        """A response to `request` that had to be read: its status, and what else it says.
+
+        Returns whether it is good in all.
+        """
         if self.validators is not None:
             self.validators.heard(request, status, head)
         if self.sample.left:
             self.sample.read(head)
         if status in STATUSES:
             self.retry_after = of_head(head)
-        self.tally(status, met=met)
+        return self.tally(status, met=met)
 
-    def tally(self, status: int, times: int = 1, met: bool = True) -> None:
-        """So many responses had this status.
+    def tally(self, status: int, times: int = 1, met: bool = True) -> bool:
+        """So many responses had this status; returns whether they are good.
 
         Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
         that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway. A
@@ -224,10 +254,12 @@ class Stream:
         bucket.completed += times
         bucket.status[status] = bucket.status.get(status, 0) + times
         expected = status in self._statuses if self._statuses else status < 400
-        if expected and met:
+        is_good = expected and met
+        if is_good:
             bucket.good += times
         elif status < 500 and (self._statuses or not met):
             bucket.errors["content"] = bucket.errors.get("content", 0) + times
+        return is_good
 
     def _settle(self) -> None:
         """Tally what was only noted as being like the response learnt."""

@@ -11,7 +11,7 @@ import random
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count, repeat
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus, urlencode
 import msgspec
 
 from loadwatch.core.errors import PlanError
-from loadwatch.core.expression import Column, Expression, Random, Sequence, Uuid, parse
+from loadwatch.core.expression import Column, Expression, Random, Sequence, Taken, Uuid, parse
 from loadwatch.load.answer import Checked
 from loadwatch.load.data import rows_for
 from loadwatch.load.messages import Job, Part, ScenarioJob, Table
@@ -73,25 +73,75 @@ class Template(NamedTuple):
             return request
         return Checked(request, self.contains % cells[end:], self.max_bytes)
 
+    def filled(self, drawn: Mapping[Hole, bytes], taken: Mapping[str, str]) -> bytes:
+        """The request of a visit that drew and took these."""
+        return self.fill(
+            tuple(
+                hole.encode(taken[hole.expression.name])
+                if isinstance(hole.expression, Taken)
+                else drawn[hole]
+                for hole in self.holes
+            )
+        )
+
 
 def all_requests(job: Job) -> dict[str, Iterator[bytes]]:
     """The requests of each scenario, rendered one by one; they end where a table's rows do.
 
     Scenarios that use the same table share its rows. PlanError for what cannot be sent.
     """
-    rows = {table.name: rows_for(table, job) for table in job.data}
-    requests = {}
-    for scenario in job.scenarios:
+    rows = Rows(job)
+    return {scenario.name: rows.requests(scenario) for scenario in job.scenarios}
+
+
+class Script(NamedTuple):
+    """The steps of a visit as templates, and what each visit draws for them."""
+
+    templates: list[Template]
+    draws: Iterator[Mapping[Hole, bytes]]
+
+
+class Rows:
+    """The rows of a job's tables, which its scenarios share."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._rows = {table.name: rows_for(table, job) for table in job.data}
+
+    def requests(self, scenario: ScenarioJob) -> Iterator[bytes]:
+        """The requests of a scenario, of visits their first ones. PlanError for what cannot be."""
+        if scenario.steps:
+            script = self.script(scenario)
+            return (script.templates[0].filled(drawn, {}) for drawn in script.draws)
         try:
-            requests[scenario.name] = _requests(job, scenario, rows)
+            return _requests(self._job, scenario, self._rows)
         except PlanError as error:  # it quotes nothing of the scenario's secrets
             raise PlanError(f"scenario.{scenario.name}: {error}") from None
-    return requests
+
+    def script(self, scenario: ScenarioJob) -> Script:
+        """The visits of a scenario: one row of each table, and one number of each kind, in all of
+        a visit. PlanError for what cannot be sent.
+        """
+        templates = []
+        for step in scenario.steps:
+            try:
+                templates.append(prepare(self._job, step))
+            except PlanError as error:
+                raise PlanError(f"scenario.{scenario.name}.step.{step.name}: {error}") from None
+        every = dict.fromkeys(hole for template in templates for hole in template.holes)
+        holes = tuple(hole for hole in every if not isinstance(hole.expression, Taken))
+        if not holes:
+            return Script(templates, repeat({}))
+        try:
+            cells = _cells(self._job, scenario.name, holes, self._rows)
+        except PlanError as error:
+            raise PlanError(f"scenario.{scenario.name}: {error}") from None
+        return Script(templates, (dict(zip(holes, drawn, strict=True)) for drawn in cells))
 
 
 def prepare(job: Job, scenario: ScenarioJob) -> Template:
     """The scenario's template. PlanError where httpx refuses it."""
-    marks = _Marks()
+    marks = _Marks(scenario.taken)
     request = build(
         job.url,
         _path(scenario, marks),
@@ -240,14 +290,15 @@ def _values(job: Job, scenario: str, expression: Expression) -> Iterator[str]:
 class _Marks:
     """What stands for the expressions in what httpx gets, and is found in what it makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Collection[str]) -> None:
+        self._taken = taken
         self._name = f"loadwatch{secrets.token_hex(8)}x"
         self._holes: list[Hole] = []
 
     def put(self, text: str, encode: Encode, first: Encode | None = None) -> str:
         """`text` with a mark for every expression; the `first` may be encoded in its own way."""
         marked = []
-        for part in parse(text):
+        for part in parse(text, self._taken):
             if isinstance(part, str):
                 marked.append(part)
             else:

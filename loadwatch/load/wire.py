@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from loadwatch.load.answer import Checked
 from loadwatch.load.connection import Connection
 from loadwatch.load.dial import Dialer
 from loadwatch.load.stream import Stream, count
@@ -112,6 +113,8 @@ class Wire:
         self.open -= 1
         stream.failed(kind, now - connection.due, now - connection.sent)
         self.discard(connection)
+        if isinstance(connection.request, Checked):
+            connection.request.ended(is_good=False)
         if self.freed is not None:
             self.freed(False, now)
 

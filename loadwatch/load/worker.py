@@ -25,8 +25,9 @@ from loadwatch.load.generator import ClosedLoop, OpenLoop
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.stream import Stream
-from loadwatch.load.template import all_requests
+from loadwatch.load.template import Rows
 from loadwatch.load.timer import precise_timer
+from loadwatch.load.visits import Visits
 
 HEARTBEAT = 0.05
 """Seconds between looks at the event loop's lateness and at whether all is done."""
@@ -45,6 +46,7 @@ class Worker:
         self._out = out
         self._engine = task.engine
         self._streams = task.streams
+        self._scenarios = task.scenarios
         self.generator = self._closed() if task.job.connections else self._open()
         self._second = 0
         self._cpu = 0.0
@@ -56,9 +58,10 @@ class Worker:
 
     def _open(self) -> OpenLoop:
         job = self._job
-        for index, (stream, scenario) in enumerate(zip(self._streams, job.scenarios, strict=True)):
-            own = phases(job.arrival, job.seed, index, job.worker, job.workers)
-            stream.arrivals = Arrivals(own, self._start, scenario.rate)
+        for index, (own, scenario) in enumerate(zip(self._scenarios, job.scenarios, strict=True)):
+            first = own.streams[0] if isinstance(own, Visits) else own
+            points = phases(job.arrival, job.seed, index, job.worker, job.workers)
+            first.arrivals = Arrivals(points, self._start, scenario.rate)
         generator = OpenLoop(self._streams, self._engine, time.monotonic, job.requests)
 
         def wake() -> None:
@@ -86,7 +89,7 @@ class Worker:
     def _beat(self, due: float) -> None:
         now = time.monotonic()
         self._loop_lag = max(self._loop_lag, now - due)
-        if self.generator.over and not self._engine.open:
+        if self.generator.over and not self._engine.open and not self._visiting:
             if any(stream.busy for stream in self._streams):
                 self._report(now)
             self._out.write(messages.encode(messages.Done(self.generator.until)))
@@ -120,7 +123,12 @@ class Worker:
         bucket = Bucket(
             worker=self._job.worker,
             second=self._second,
-            scenarios=[self._take(stream, now) for stream in self._streams],
+            scenarios=[
+                own.take({stream.name: self._take(stream, now) for stream in own.streams})
+                if isinstance(own, Visits)
+                else self._take(own, now)
+                for own in self._scenarios
+            ],
             cpu=cpu - self._cpu,
             loop_lag=self._loop_lag,
             descriptors=self._engine.connections / DESCRIPTORS,
@@ -129,6 +137,11 @@ class Worker:
         self._cpu = cpu
         self._loop_lag = 0.0
         self._out.write(messages.encode(messages.Second(bucket)))
+
+    @property
+    def _visiting(self) -> bool:
+        """Whether visits are under way."""
+        return any(isinstance(own, Visits) and own.active for own in self._scenarios)
 
     def _take(self, stream: Stream, now: float) -> ScenarioBucket:
         bucket = stream.take()
@@ -145,10 +158,13 @@ class Task:
 
     def __init__(self, job: messages.Job) -> None:
         self.job = job
-        self.streams = [
-            Stream(
+        rows = Rows(job)
+        self.scenarios = [
+            Visits(job, scenario, rows, time.monotonic)
+            if scenario.steps
+            else Stream(
                 scenario.name,
-                requests,
+                rows.requests(scenario),
                 bodiless=scenario.method == "HEAD",
                 timeout=scenario.timeout,
                 statuses=scenario.statuses,
@@ -156,8 +172,13 @@ class Task:
                 sample=Sample(job.server_timing),
                 validators=Validators() if job.revalidate else None,
             )
-            for scenario, requests in zip(job.scenarios, all_requests(job).values(), strict=True)
-        ]  # fmt: skip
+            for scenario in job.scenarios
+        ]
+        self.streams = [
+            stream
+            for own in self.scenarios
+            for stream in (own.streams if isinstance(own, Visits) else [own])
+        ]
         self.engine = engine(job)
 
 

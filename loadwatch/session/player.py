@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+
 from loadwatch.core.action import Done
 from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import SPEEDS, Position, RunStatus
@@ -227,7 +229,7 @@ class _Shown:
             host["name"]: HostStatus(host["name"], "connecting") for host in plan.get("host", ())
         }
         self.groups = {
-            host["name"]: tuple(group["name"] for group in host["group"])
+            host["name"]: msgspec.convert(host["group"], tuple[Group, ...])
             for host in plan.get("host", ())
         }
 
@@ -239,7 +241,7 @@ class _Shown:
             elif event.kind in ("host", "gap") and event.host in self.hosts:
                 self.hosts[event.host] = _turned(self.hosts[event.host], event)
             elif event.kind == "groups":
-                self.groups[event.host] = tuple(NAME.findall(event.text))
+                self.groups[event.host] = tuple(map(Group, NAME.findall(event.text)))
         if self.firing and tick.rates:
             self.rates = tick.rates
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from rich.traceback import Traceback
 from textual import work
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -20,15 +20,15 @@ from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue
 from loadwatch.ui import chart
 from loadwatch.ui.keys import quiet, shown
+from loadwatch.ui.others import NOBODY, Others
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.screens.dashboard import Dashboard
 from loadwatch.ui.screens.help import Help, keys_of
-from loadwatch.ui.screens.ledger import Ledgered
 from loadwatch.ui.themes import THEMES
 from loadwatch.ui.view import NO_THRESHOLDS
 
 
-class LoadwatchApp(Ledgered):
+class LoadwatchApp(App[None]):
     """Shows what the bus brings; `startup` runs once the first frame is there.
 
     Where `startup` fails, the app ends and `failure` says why.
@@ -51,19 +51,20 @@ class LoadwatchApp(Ledgered):
         self, bus: TickBus, history: History, controls: Controls, catalogue: Catalogue,
         startup: Callable[[], Awaitable[None]] | None = None,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+        others: Others = NOBODY,
     ) -> None:  # fmt: skip
         super().__init__()
         self.failure: LoadwatchError | None = None
         self._bus = bus
         self._controls = controls
         self._startup = startup
-        others = list(self.available_themes)
+        strange = list(self.available_themes)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[-1 if self.no_color else 0].name
-        for name in others:
+        for name in strange:
             self.unregister_theme(name)
-        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes)
+        self._dashboard = self.SCREEN(history, controls, catalogue, thresholds, panes, others)
 
     def notify(self, message: str, **more: Any) -> None:
         """Say something, as it is; it takes the place of what was said before."""

@@ -12,9 +12,7 @@ from loadwatch.ui import table
 from loadwatch.ui.canvas import Row, crop, fit, plain
 from loadwatch.ui.scale import clock
 from loadwatch.ui.table import Field
-from loadwatch.ui.view import AT_LEAST, View, percentiles
-
-SHARES = (0.50, 0.95, 0.99)
+from loadwatch.ui.view import AT_LEAST, SHARES, View, percentiles
 
 STEADY: dict[bool | None, tuple[str, str]] = {
     True: ("✓ yes", "good"), False: ("▲ not yet", "warning"), None: ("– too short", "quiet"),
@@ -83,7 +81,7 @@ def _step(view: View, summary: Summary) -> Step:
         times=tuple(value if times.is_known(share) else None for share, value in known),
         times_told=tuple(percentiles(times, SHARES)),
         cpu=_total([mean(f"cpu.{part}") for part in ("us", "sy", "st")]),
-        rss=_total([mean(f"group.{name}.rss") for name in view.status.groups.get(view.host, ())]),
+        rss=_total([mean(f"group.{group.name}.rss") for group in view.groups]),
         swap_in=mean("swap.in"),
         swap_out=mean("swap.out"),
         steady=is_steady(view.history, summary),

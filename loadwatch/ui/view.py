@@ -14,6 +14,7 @@ from loadwatch.core.controls import RunStatus
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
+from loadwatch.core.plan import Group
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.summary import Summary
 from loadwatch.ui.canvas import Row
@@ -90,6 +91,11 @@ class View:
     def processes(self) -> tuple[Life, ...]:
         """The host's processes as of then."""
         return self.lives.before(self.end, self.host)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The host's process groups."""
+        return self.status.groups.get(self.host, ())
 
     @property
     def judged(self) -> Summary:
@@ -171,6 +177,9 @@ def _sum(values: Sequence[float]) -> float:
     known = [value for value in values if value == value]
     return sum(known) if known else math.nan
 
+
+SHARES = (0.50, 0.95, 0.99)
+"""The percentiles that are told of a stretch."""
 
 AT_LEAST = "≥ "
 """Before what is only known to be at least so much."""

@@ -39,8 +39,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
     named = arguments.plan
     plan = plan_for(named) if "://" in named else load_plan(Path(named))
-    for number, (scenario, request) in enumerate(first_requests(plan)):
+    for number, (scenario, step, request) in enumerate(first_requests(plan)):
         rate = "as fast as it goes" if plan.load.connections else f"{scenario.rate:g}/s"
+        rate = f"step {step} of visits, {rate}" if step else rate
         text = request.decode(errors="replace")
         more = f"\n… ({len(request):,} bytes in all)" if len(text) > SHOWN else ""
         lines = re.split(r"\r?\n", text[:SHOWN].rstrip())

@@ -129,10 +129,10 @@ def _repeated(arguments: argparse.Namespace) -> Plan:
     for scenario in plan.scenarios:
         missing = [name for name, value in scenario.headers.items() if value == config.REDACTED]
         given = [text.partition(":")[0].strip().lower() for text in arguments.header]
-        for key, text in texts(scenario):
-            if text == config.REDACTED and not key.startswith("headers."):
-                raise PlanError(f"scenario {scenario.name}: {key} was not recorded, as it stood in"
-                                " clear: run the plan itself")  # fmt: skip
+        for place, text in texts(scenario):
+            if text == config.REDACTED and (place.step or place.field != "headers"):
+                raise PlanError(f"scenario {scenario.name}: {place} was not recorded, as it stood"
+                                " in clear: run the plan itself")  # fmt: skip
         for name in missing:
             if name.lower() not in given:
                 raise PlanError(f"scenario {scenario.name}: {name} was not recorded, as it stood"

@@ -32,6 +32,7 @@ def replay(path: Path, follow: bool) -> int:
     from loadwatch.core.metric import Catalogue
     from loadwatch.recorded import plan_of, reasons_of
     from loadwatch.session import Player, open_session
+    from loadwatch.ui.others import Others
     from loadwatch.ui.screens.replay import ReplayApp
     from loadwatch.watching import catalogue
 
@@ -45,9 +46,10 @@ def replay(path: Path, follow: bool) -> int:
     async def show() -> int:
         player = Player(path, reasons, follow, signs)
         try:
-            app = ReplayApp(player.bus, player.history, player, metrics, startup=player.play)
-            app.compare = comparing(path)
-            app.ledger = telling(path)
+            app = ReplayApp(
+                player.bus, player.history, player, metrics, startup=player.play,
+                others=Others(comparing(path), telling(path)),
+            )  # fmt: skip
             await app.run_async()
             if app.failure is not None:
                 raise app.failure

@@ -61,6 +61,7 @@ def dashboard(
     from loadwatch.core.errors import PlanError
     from loadwatch.run import Run
     from loadwatch.ui.app import LoadwatchApp
+    from loadwatch.ui.others import Others
     from loadwatch.ui.panes import named_panes
     from loadwatch.ui.screens.confirm import Confirm
     from loadwatch.ui.screens.questions import in_dialogs
@@ -83,9 +84,8 @@ def dashboard(
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
                 startup=begin, thresholds=run.thresholds, panes=panes,
+                others=Others(comparing(session), telling(session)),
             )  # fmt: skip
-            app.compare = comparing(session)
-            app.ledger = telling(session)
             _end_without_terminal(app.exit)
             await app.run_async()
             if app.failure is not None:

@@ -148,10 +148,11 @@ class ProcessesPane(HostPane):
         self._by, self._reverse = field, field == self._by and not self._reverse
         self.redraw()
 
-    def filter(self, pattern: str) -> None:
-        """Show only what holds `pattern`."""
+    def filter(self, pattern: str) -> str:
+        """Show only what holds `pattern`; the table tells what came of it."""
         self.pattern, self._chosen, self._row = pattern, None, 0
         self.redraw()
+        return ""
 
     def on_click(self, event: events.Click) -> None:
         """A click into the head sorts, one on a process chooses it."""
@@ -249,5 +250,6 @@ def _text(life: Life) -> str:
 
 def _groups(view: View) -> list[tuple[str, str]]:
     """The host's groups and their roles."""
-    names = view.status.groups.get(view.host, ())
-    return [(name, GROUP_ROLES[at % len(GROUP_ROLES)]) for at, name in enumerate(names)]
+    return [
+        (group.name, GROUP_ROLES[at % len(GROUP_ROLES)]) for at, group in enumerate(view.groups)
+    ]

@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 
 from loadwatch.core.action import setting, shell_line
 from loadwatch.core.controls import Controls
@@ -17,6 +15,7 @@ from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.plan import Action, Value
 from loadwatch.ui.canvas import plain
 from loadwatch.ui.screens.confirm import Confirm
+from loadwatch.ui.screens.dialog import Dialog
 
 Choice = tuple[str, Action, Value]
 """Host, action, value."""
@@ -25,7 +24,7 @@ LINES = 5
 """Lines of an action's output that are shown."""
 
 
-class Actions(ModalScreen[Choice | None]):
+class Actions(Dialog[Choice | None]):
     """Asks which of the actions (by host) to do, and with which value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,7 +32,7 @@ class Actions(ModalScreen[Choice | None]):
     ]
 
     def __init__(self, actions: Mapping[str, tuple[Action, ...]]) -> None:
-        super().__init__(classes="dialog")
+        super().__init__("Which setting?", "↑ ↓ choose, Enter takes it, Esc leaves")
         self._choices: list[Choice] = [
             (host, action, value)
             for host, some in actions.items()
@@ -41,13 +40,10 @@ class Actions(ModalScreen[Choice | None]):
             for value in action.values
         ]
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """What may be set, in the plan's order."""
         names = [f"{host}: {setting(action, value)}" for host, action, value in self._choices]
-        with Vertical(classes="box"):
-            yield Static("Which setting?", markup=False, classes="question")
-            yield OptionList(*map(plain, names), markup=False)
-            yield Static("↑ ↓ choose, Enter takes it, Esc leaves", markup=False, classes="hint")
+        yield OptionList(*map(plain, names), markup=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """It is this one."""

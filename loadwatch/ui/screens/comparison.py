@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import ScrollableContainer
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from loadwatch.core.errors import LoadwatchError
+from loadwatch.ui.others import Compare
+from loadwatch.ui.screens.dialog import Dialog
 from loadwatch.ui.screens.prompt import Prompt
 
 QUESTION = "Compare with which session? (name, the beginning of one, number, or path)"
@@ -25,42 +23,27 @@ def name(text: str) -> str:
     return text.strip()
 
 
-class Comparison(ModalScreen[None]):
+class Comparison(Dialog[None]):
     """Shows a comparison; any of its keys closes it."""
 
+    LOOK, SCROLLS = "-wide", True
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,c", "dismiss(None)", "Close")]
 
-    def __init__(self, text: str) -> None:
-        super().__init__(classes="dialog")
+    def __init__(self, base: str, text: str) -> None:
+        super().__init__(f"Compared with {base}", "Esc to close")
         self._text = text
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """The text; it scrolls where there is no room."""
-        with ScrollableContainer(classes="box -wide"):
-            yield Static(self._text, markup=False)
-            yield Static("Esc to close", markup=False, classes="hint")
+        yield Static(self._text, markup=False)
 
 
-class Comparing(App[None]):
-    """An application that compares what it shows, where `compare` is given: a session's name in,
-    what differs as text out."""
-
-    compare: Callable[[str], Awaitable[str]] | None = None
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "Compare", tooltip="Compare with another session", show=False)
-    ]
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are no comparisons where nobody makes them."""
-        return action != "compare" or self.compare is not None
-
-    @work(exclusive=True, group="compare")
-    async def action_compare(self) -> None:
-        """Ask for a session, and show what differs from it."""
-        base = await self.push_screen_wait(Prompt(QUESTION, name, "Enter compares, Esc leaves it"))
-        if base is None or self.compare is None:
-            return
-        try:
-            self.push_screen(Comparison(await self.compare(name(base))))
-        except LoadwatchError as failure:
-            self.notify(str(failure), severity="error", markup=False)
+async def compare(app: App[Any], told: Compare) -> None:
+    """From the question to what differs; within a worker of `app`."""
+    answer = await app.push_screen_wait(Prompt(QUESTION, name, "Enter compares, Esc leaves it"))
+    if answer is None:
+        return
+    try:
+        app.push_screen(Comparison(name(answer), await told(name(answer))))
+    except LoadwatchError as failure:
+        app.notify(str(failure), severity="error")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Static
+
+from loadwatch.ui.screens.dialog import Dialog
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialog[bool]):
     """Asks; only `y` is a yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -20,11 +18,4 @@ class Confirm(ModalScreen[bool]):
     ]
 
     def __init__(self, question: str) -> None:
-        super().__init__(classes="dialog")
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        """The question and the two keys."""
-        with Vertical(classes="box"):
-            yield Static(self._question, markup=False, classes="question")
-            yield Static("y yes   n no", classes="hint")
+        super().__init__(question, "y yes   n no")

@@ -18,17 +18,20 @@ from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue, Unit, format_value
 from loadwatch.core.tick import Tick
-from loadwatch.ui import rates
+from loadwatch.ui import groups, rates
 from loadwatch.ui.bars import Header, Scenarios, VerdictBar
 from loadwatch.ui.board import Board
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.lives import Lives
 from loadwatch.ui.messages import ScenarioChosen, TickArrived
 from loadwatch.ui.moments import Moments
+from loadwatch.ui.others import NOBODY, Others
 from loadwatch.ui.pane import HostPane, Pane
 from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
 from loadwatch.ui.screens.actions import act
+from loadwatch.ui.screens.comparison import compare
+from loadwatch.ui.screens.ledger import show_ledger
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
 from loadwatch.ui.view import NO_THRESHOLDS, NOW, View
@@ -42,7 +45,7 @@ TURNS = {"more": rates.more, "less": rates.less, "double": rates.double, "halve"
 RATE = Binding.Group("Rate", compact=True)
 
 
-def _refused(status: RunStatus) -> frozenset[str]:
+def _refused(status: RunStatus, others: Others) -> frozenset[str]:
     """What can not be done with a run that stands so, and what there is nothing to do with."""
     refused = {"refuse"}
     if status.ended is not None:
@@ -51,8 +54,11 @@ def _refused(status: RunStatus) -> frozenset[str]:
         refused = {"turn", "type_rate"}
     if not status.actions:
         refused.add("act")
+    if not status.hosts:
+        refused.add("type_groups")
     if len(status.hosts) < 2:
         refused.add("next_host")
+    refused |= {name for name in ("compare", "ledger") if getattr(others, name) is None}
     return frozenset(refused)
 
 
@@ -80,11 +86,15 @@ class Dashboard(Screen[None]):
         quiet("right", "move_window(1)", "Go forward in time by half a window"),
         quiet("end", "return", "Return to now"),
         quiet("h", "next_host", "Show the next host"),
+        quiet("c", "compare", "Compare with another session"),
+        quiet("l", "ledger", "The ledger: what each configuration takes, in all sessions"),
+        quiet("G", "type_groups", "Choose the process groups that are followed on the host"),
     ]  # fmt: skip
 
     def __init__(
         self, history: History, controls: Controls, catalogue: Catalogue,
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
+        others: Others = NOBODY,
     ) -> None:  # fmt: skip
         super().__init__()
         self._lives = Lives()
@@ -92,10 +102,11 @@ class Dashboard(Screen[None]):
         self._controls = controls
         self._catalogue = catalogue
         self._thresholds = thresholds
+        self._others = others
         status = controls.status
         self._chosen = next(iter(status.rates), "")
         self._numbers = range(1, len(status.rates) + 1)
-        self._refused = _refused(status)
+        self._refused = _refused(status, others)
         self._host = next((host.host for host in status.hosts), "")
         self._window = NOW
         self._moments = Moments()
@@ -156,7 +167,7 @@ class Dashboard(Screen[None]):
     def tell(self) -> None:
         """Say in the bars how the run stands, or stood at the end of the window."""
         now, view = self._controls.status, self._view()
-        if self._refused != (refused := _refused(now)):
+        if self._refused != (refused := _refused(now, self._others)):
             self._refused = refused
             self.refresh_bindings()
         self._header.tell(view, self._window, now)
@@ -265,6 +276,18 @@ class Dashboard(Screen[None]):
         except LoadwatchError as failure:
             self.notify(str(failure), severity="error")
 
+    @work(exclusive=True, group="compare")
+    async def action_compare(self) -> None:
+        """Ask for a session, and show what differs from it."""
+        if self._others.compare is not None:
+            await compare(self.app, self._others.compare)
+
+    @work(exclusive=True, group="ledger")
+    async def action_ledger(self) -> None:
+        """Show the ledger, while the run goes on."""
+        if self._others.ledger is not None:
+            await show_ledger(self.app, self._others.ledger)
+
     def action_steps(self) -> None:
         """The table of steps."""
         self.app.push_screen(StepsScreen(self._view().standing()))
@@ -292,6 +315,23 @@ class Dashboard(Screen[None]):
         self._host = hosts[(hosts.index(self._host) + 1) % len(hosts)]
         await self._look()
         self.tell()
+
+    @work
+    async def action_type_groups(self) -> None:
+        """Ask for the process groups of the host, and say meanwhile what they would have."""
+        host = self._host
+        lives = self._lives.before(self._history.length, host)
+        listed = [one.process for one in lives]
+        prompt = Prompt(
+            f"Process groups of {host}: {groups.EXPECTED}",
+            groups.parse, "Enter follows them from the next frame on, Esc leaves them as they are",
+            groups.spelled(self._controls.status.groups.get(host, ())),
+            heard=lambda typed: groups.matching(groups.parse(typed), listed),
+        )  # fmt: skip
+        answer = await self.app.push_screen_wait(prompt)
+        if answer is not None:
+            self._controls.set_groups(host, groups.parse(answer))
+            self.tell()
 
     async def _through(self, window: Window) -> None:
         self._window = window

@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
+
+from loadwatch.ui.screens.dialog import Dialog
+
+COLUMN = 72
+"""Cells that a column of keys takes."""
 
 
 def keys_of(screen: Screen[Any]) -> list[ActiveBinding]:
@@ -18,25 +22,27 @@ def keys_of(screen: Screen[Any]) -> list[ActiveBinding]:
     return [key for key in active if key.tooltip and not key.binding.system]
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """The keys of a screen; any of its own closes it."""
 
+    LOOK, SCROLLS = "-broad", True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,enter,space,q", "dismiss(None)", "Close the help")
     ]
 
     def __init__(self, screen: Screen[Any]) -> None:
-        super().__init__(classes="dialog")
+        super().__init__("Keys", "Esc to close; Ctrl+P finds every action by name")
         self._keys = keys_of(screen)
 
-    def compose(self) -> ComposeResult:
-        """A table of keys."""
+    def body(self) -> ComposeResult:
+        """A table of keys, in two columns where there is room."""
+        columns = 2 if self.app.size.width >= 2 * COLUMN else 1
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(justify="right", style="bold", no_wrap=True)
-        table.add_column()
-        for key in self._keys:
-            table.add_row(self.app.get_key_display(key.binding), key.tooltip)
-        with VerticalScroll(classes="box"):
-            yield Static("Keys", markup=False, classes="question")
-            yield Static(table)
-            yield Static("Esc to close; Ctrl+P finds every action by name", classes="hint")
+        for _ in range(columns):
+            table.add_column(justify="right", style="bold", no_wrap=True)
+            table.add_column()
+        told = [(self.app.get_key_display(key.binding), key.tooltip) for key in self._keys]
+        rows = -(-len(told) // columns)
+        for row in range(rows):
+            table.add_row(*(text for pair in told[row::rows] for text in pair))
+        yield Static(table)

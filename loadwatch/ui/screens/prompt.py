@@ -8,9 +8,9 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
+
+from loadwatch.ui.screens.dialog import Dialog
 
 Check = Callable[[str], object]
 """Takes the answer; raises ValueError with what is expected instead."""
@@ -24,36 +24,33 @@ def note(text: str) -> str:
 
 
 def anything(text: str) -> str:
-    """`text`, whatever it is."""
-    return text
+    """Nothing is wrong with `text`, and nothing to be said of it."""
+    return ""
 
 
-class Prompt(ModalScreen[str | None]):
+class Prompt(Dialog[str | None]):
     """Asks; dismissed with the answer, or with None on Esc.
 
-    `hint` says what the keys do, `value` stands there at first, and `heard` is told what is typed.
-    A `low` prompt leaves the view of what is above it.
+    `hint` says what the keys do, `value` stands there at first. `heard` is told what is typed, and
+    says in a line what would come of it, if anything. A `low` prompt leaves the view of what is
+    above it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(
         self, question: str, check: Check, hint: str, value: str = "",
-        heard: Callable[[str], object] = anything, is_low: bool = False,
+        heard: Callable[[str], str] = anything, is_low: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(classes="dialog -low" if is_low else "dialog")
-        self._question = question
+        super().__init__(question, heard(value) or hint, is_low)
         self._check = check
-        self._hint = hint
+        self._keys = hint
         self._value = value
         self._heard = heard
 
-    def compose(self) -> ComposeResult:
-        """The question, the field, and what is wrong with the answer so far."""
-        with Vertical(classes="box"):
-            yield Static(self._question, markup=False, classes="question")
-            yield Input(self._value, select_on_focus=False)
-            yield Static(self._hint, markup=False, classes="hint")
+    def body(self) -> ComposeResult:
+        """The field for the answer."""
+        yield Input(self._value, select_on_focus=False)
 
     @on(Input.Changed)
     def say(self, event: Input.Changed | Input.Submitted) -> str:
@@ -64,10 +61,8 @@ class Prompt(ModalScreen[str | None]):
             self._check(event.value)
         except ValueError as error:
             problem = str(error)
-        hint.update(problem or self._hint)
+        hint.update(problem or self._heard(event.value) or self._keys)
         hint.set_class(bool(problem), "-wrong")
-        if not problem:
-            self._heard(event.value)
         return problem
 
     @on(Input.Submitted)

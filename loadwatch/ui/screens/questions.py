@@ -8,12 +8,11 @@ from typing import ClassVar
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from loadwatch.core.asking import Asker, Question
 from loadwatch.ui.canvas import plain
+from loadwatch.ui.screens.dialog import Dialog
 
 Answers = tuple[str, ...]
 
@@ -39,7 +38,7 @@ def in_dialogs(app: App[None]) -> Asker:
     return ask
 
 
-class LoginDialog(ModalScreen[Answers | None]):
+class LoginDialog(Dialog[Answers | None]):
     """Asks a question; dismissed with an answer for each field, or with None on Esc."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,19 +46,16 @@ class LoginDialog(ModalScreen[Answers | None]):
     ]
 
     def __init__(self, question: Question) -> None:
-        super().__init__(classes="dialog")
+        super().__init__(plain(question.title), HINT)
         self._question = question
 
-    def compose(self) -> ComposeResult:
-        """Who asks, what is to be read first, and a field for each answer."""
-        with VerticalScroll(classes="box", can_focus=False):
-            yield Static(plain(self._question.title), markup=False, classes="question")
-            for line in self._question.text:
-                yield Static(plain(line), markup=False)
-            for field in self._question.fields:
-                yield Static(plain(field.label), markup=False, classes="question")
-                yield Input(password=not field.echo)
-            yield Static(HINT, markup=False, classes="hint")
+    def body(self) -> ComposeResult:
+        """What is to be read first, and a field for each answer."""
+        for line in self._question.text:
+            yield Static(plain(line), markup=False)
+        for field in self._question.fields:
+            yield Static(plain(field.label), markup=False, classes="question")
+            yield Input(password=not field.echo)
 
     @on(Input.Submitted)
     def go_on(self, event: Input.Submitted) -> None:

@@ -23,7 +23,9 @@ from loadwatch.ui.screens.prompt import Prompt
 SEEKING = frozenset({"turn_speed", "seek_by", "to_mark", "type_time", "play"})
 """What a replay can and a run that is followed cannot."""
 
-REFUSED = frozenset({"turn", "type_rate", "refuse", "mark", "stop", "fire", "find_limit", "act"})
+REFUSED = frozenset(
+    {"turn", "type_rate", "refuse", "mark", "stop", "fire", "find_limit", "act", "type_groups"}
+)
 """What only a run of one's own can."""
 
 

@@ -7,37 +7,34 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from loadwatch.ui import steps, table
 from loadwatch.ui.canvas import Canvas, Row
+from loadwatch.ui.screens.dialog import Dialog
 from loadwatch.ui.view import View
 
 SIDES = 2
 """How many steps are compared."""
 
 
-class StepsScreen(ModalScreen[None]):
+class StepsScreen(Dialog[None]):
     """The steps as they were when this was opened."""
 
+    LOOK = "-wide"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,s,q", "dismiss(None)", "Close", tooltip="Back to the dashboard")
     ]
 
     def __init__(self, view: View) -> None:
-        super().__init__(classes="dialog")
+        super().__init__(
+            f"Steps (CPU, RSS and swap of {view.host or 'no host'})",
+            "↑ ↓ choose, ← → columns, Enter picks two to compare, Esc closes",
+        )
         self._view = view
 
-    def compose(self) -> ComposeResult:
-        """The table, what to do with it, and the comparison below."""
-        with Vertical(classes="box -wide"):
-            yield Static(f"Steps (CPU, RSS and swap of {self._view.host or 'no host'})",
-                         markup=False, classes="question")  # fmt: skip
-            yield StepTable(steps.Steps().of(self._view))
-            hint = "↑ ↓ choose, ← → columns, Enter picks two to compare, Esc closes"
-            yield Static(hint, classes="hint")
+    def body(self) -> ComposeResult:
+        """The table, and a comparison below it."""
+        yield StepTable(steps.Steps().of(self._view))
 
 
 class StepTable(Canvas, can_focus=True):
