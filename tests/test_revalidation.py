@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from benchmarks.peers import nginx
+from loadwatch.demo.launch import Site
 from loadwatch.load import revalidation
 from loadwatch.load.answer import Checked
 from loadwatch.load.httpx_engine import HttpxEngine
@@ -201,3 +202,29 @@ def test_a_run_in_which_nginx_knows_the_pages(tmp_path: Path) -> None:
     # Each user once; more only of those whose next request goes out before the first is answered.
     assert 10 <= result["status"]["200"] < 30
     assert result["status"]["200"] + result["status"]["304"] == 50
+
+
+def test_users_who_visit_again_have_the_pages(tmp_path: Path) -> None:
+    """Where something is taken from an answer it comes whole: of a 304 nothing could be."""
+    with Site(["--backends", "1"]) as site:
+        plan = tmp_path / "plan.toml"
+        plan.write_text(
+            f'[target]\nurl = "{site.url}"\n[load]\nworkers = 1\narrival = "uniform"\n'
+            'revalidate = true\n[[scenario]]\nname = "visit"\nrate = 5\n'
+            '[[scenario.step]]\nname = "home"\nexpect = { status = 200, contains = "Hey" }\n'
+            '[[scenario.step]]\nname = "again"\ntake.title = { css = "title" }\n',
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "loadwatch", "run", str(plan), "--duration", "2s", "--json",
+             "--session", str(tmp_path / "s.loadwatch")],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
+    visit = json.loads(done.stdout)["scenarios"]["visit"]
+    assert visit["errors"] == {}
+    assert visit["visits"]["failed"] == 0
+    home, again = (visit["steps"][name]["status"] for name in ("home", "again"))
+    assert home["304"] > 0
+    assert 0 < home["200"] < 5
+    assert set(again) == {"200"}

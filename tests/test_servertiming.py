@@ -18,13 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch import config
-from loadwatch.core.bucket import Bucket, ScenarioBucket
+from loadwatch.analysis.result import _told
+from loadwatch.core.bucket import Bucket, ScenarioBucket, add
 from loadwatch.core.errors import PlanError
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.history import History
 from loadwatch.core.plan import NAME
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Tick
+from loadwatch.core.tick import Tick, step_owner
 from loadwatch.core.ticker import Ticker
 from loadwatch.demo.launch import Site
 from loadwatch.load.fleet import share_out
@@ -391,3 +392,25 @@ def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None
     known = step["scenario.home.server.db.p95_ms"]
     assert float(known) == pytest.approx(home["times_ms"]["db"]["p95"])
     assert "scenario.home.server.db.at_least" not in step
+
+
+def test_steps_of_visits_tell_on_their_own() -> None:
+    """And all of them together are the scenario's."""
+    ticker = Ticker(["visit"], (), lambda values: {})
+    parts = {
+        name: sampled(*[head(b"Server-Timing: db;dur=%d" % time)] * 100)
+        for name, time in (("form", 1), ("wall", 9))
+    }
+    visit = ScenarioBucket(offered=200, steps=parts)
+    for part in parts.values():
+        add(visit, part)
+    ticker.bucket(Bucket(0, 0, [visit]))
+    summary = Summary()
+    summary.add(tick := ticker.close())
+    result = _told(summary, "visit"), _told(summary, step_owner("visit", "wall"))
+    for key, mean in (("scenario.visit", 5), ("scenario.visit.step.form", 1),
+                      ("scenario.visit.step.wall", 9)):  # fmt: skip
+        assert tick.values[f"{key}.server.db.mean"] == pytest.approx(mean / 1000, rel=0.001)
+        metric = catalogue().of(f"{key}.server.db.mean")
+        assert summary.value(metric) == pytest.approx(mean / 1000, rel=0.001)
+    assert [round(told["server"]["times_ms"]["db"]["mean"]) for told in result] == [5, 9]
