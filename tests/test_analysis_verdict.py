@@ -138,7 +138,12 @@ DISK = {"us": 10, "sy": 5, "id": 30, "wa": 55, "b": 3}
         ([piling_up, host(wa=5, id=60, b=2), web(psi_io_some=31)], ["web"], "IO wait", (),
          ["b 2.0, some wait for disks 31 %"]),
         ([piling_up, host(), web(network_out=110 * MIB, network_in=MIB, network_speed=119 * MIB)],
-         ["web"], "worker queue", ("network",), ["web: network in 1 MiB/s, out 110 MiB/s, of 119"]),
+         ["web"], "network", (), ["web: network in 1 MiB/s, out 110 MiB/s, of 119"]),
+        ([piling_up, host(), web(network_out=MIB, network_retransmitted=2.5)], ["web"],
+         "network", (), ["retransmitted 2.5 %"]),
+        # A listen queue that is full loses packets as well.
+        ([piling_up, host(), web(network_retransmitted=2.5, listen_overflows=3)], ["web"],
+         "worker queue", (), ["3/s connections found the listen queue full"]),
         ([piling_up, host(us=60, id=25), web(network_out=MIB, network_retransmitted=2.5)],
          ["web"], "network", (), ["retransmitted 2.5 %"]),
         ([load(), host(), web(network_retransmitted=2.5)], ["web"], "not saturated", (), []),

@@ -18,7 +18,7 @@ from loadwatch.analysis.thresholds import parse
 from loadwatch.analysis.trial import holds, judge_trial
 from loadwatch.core.histogram import MICRO, Histogram, index_of
 from loadwatch.core.interval import wilson
-from loadwatch.core.limit import QUICK, Goal, Pace, Slo
+from loadwatch.core.limit import CAREFUL, QUICK, Goal, Pace, Slo
 from loadwatch.core.plan import Plan, Scenario, Target
 from loadwatch.core.summary import Summary
 from tests.ticks import tick
@@ -117,6 +117,42 @@ def test_what_was_confirmed_was_seen_for_long() -> None:
     confirmed = [t for t in search.trials if t.confirms and t.rate == search.sustained]
     assert sum(t.seconds for t in confirmed if t.verdict == "PASS") >= 240
     assert all(t.requests >= 400 for t in confirmed)
+
+
+# -- the pace ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pace", "rate", "long"),
+    [(CAREFUL, 1.0, 100), (CAREFUL, 10.0, 30), (QUICK, 1.0, 10)],
+)
+def test_a_trial_takes_half_a_minute_and_a_hundred_requests(
+    pace: Pace, rate: float, long: int
+) -> None:
+    first = searched(Goal(pace=pace, start=rate, ceiling=rate), mm1()).trials[0]
+    assert (first.verdict, first.seconds) == ("PASS", long)
+
+
+def test_the_warm_up_counts_for_nothing() -> None:
+    """A server that answers the first four seconds by errors, as one that still starts."""
+
+    def starting(at: float) -> Answer:
+        return at + 0.01, 500 if at < 4 else 200
+
+    first = searched(Goal(start=20.0, ceiling=20.0), starting).trials[0]
+    assert (first.verdict, first.errors) == ("PASS", 0)
+    assert first.first >= 5
+
+
+def test_what_is_hopeless_is_given_up_within_seconds() -> None:
+    def broken(at: float) -> Answer:
+        return at + 0.01, 500
+
+    search, run = Search(Goal(start=20.0)), VirtualRun(broken)
+    for _ in seconds(search, run):
+        pass
+    assert search.ended == "the first rate fails"
+    assert run.second < 12  # of the 35 that the trial would have taken, and some to drain
 
 
 # -- the generator -------------------------------------------------------------------------------

@@ -147,11 +147,12 @@ class Server:
 
     @cached_property
     def is_link_full(self) -> bool:
-        """Its interface is used up, or packets get lost on the way."""
+        """Its interface is used up, or packets get lost on the way, and not in a listen queue."""
         speed, signs = self.amount("network.speed"), self.signs
         used = max(self.amount("network.in"), self.amount("network.out"))
-        lost = self.amount("network.retransmitted")
-        return (speed > 0 and used >= signs.network * speed) or lost >= FULL * signs.retransmitted
+        lost = self.amount("network.retransmitted") >= FULL * signs.retransmitted
+        is_way = lost and not self.count("listen.overflows")
+        return (speed > 0 and used >= signs.network * speed) or is_way
 
     def tell(self, key: str, unit: Unit) -> str:
         """A mean for people."""

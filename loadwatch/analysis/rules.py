@@ -176,7 +176,7 @@ def _queue(is_downstream: bool) -> Callable[[Stretch], list[str]]:
             return []
         if not (waiting := _waiting(stretch)) or _are_workers_idle(stretch) != is_downstream:
             return []
-        if any(_quota(stretch)) or any(server.on_one_core for server in stretch.servers):
+        if any(_quota(stretch)) or any(s.on_one_core or s.is_link_full for s in stretch.servers):
             return []  # that is why they wait
         return [*waiting, *_busy(stretch), *described(stretch.servers)]
 
@@ -325,7 +325,7 @@ RULES: tuple[Rule, ...] = (
         "network",
         lambda s: (
             f"in or out ≥ {_share(s.network)} of the link's speed, or {_share(s.retransmitted)} "
-            f"of the segments sent again, and requests pile up"
+            f"of the segments sent again while no listen queue overflows, and requests pile up"
         ),
         _network,
         _say("send less (compression, smaller pages), or over a faster link"),

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.config.login import check_login
 from loadwatch.config.visits import check_visit
 from loadwatch.core.action import PLACE, awaited, shell_line
 from loadwatch.core.address import parse_address
@@ -68,6 +69,8 @@ def check(plan: Plan, source: str) -> Plan:
             _check_request(request, own, plan.target.url, wrong)
         check_visit(scenario, plan.load, wrong)
         _check_expressions(scenario, plan.data, wrong)
+    if plan.login is not None:
+        check_login(plan.login, plan.data, plan.target.url, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)

@@ -92,13 +92,14 @@ def _check_step(step: Step, where: str, wrong: Callable[[str, str], PlanError]) 
         key = f"{where}.take.{name}"
         if not TAKEN.fullmatch(name) or name in ("seq", "uuid"):
             raise wrong(key, "a name is made of letters, digits and `_`, and is not seq or uuid")
-        places = [place for place in _PLACES if getattr(take, place) is not None]
-        if len(places) != 1:
-            raise wrong(key, f"it is taken from one of {', '.join(_PLACES)}")
-        _check_take(take, key, wrong)
+        check_take(take, key, wrong)
 
 
-def _check_take(take: Take, key: str, wrong: Callable[[str, str], PlanError]) -> None:
+def check_take(take: Take, key: str, wrong: Callable[[str, str], PlanError]) -> None:
+    """PlanError for a value that is taken from nowhere, or from two places."""
+    places = [place for place in _PLACES if getattr(take, place) is not None]
+    if len(places) != 1:
+        raise wrong(key, f"it is taken from one of {', '.join(_PLACES)}")
     if take.attribute is not None and take.css is None:
         raise wrong(f"{key}.attribute", "it is one of an element that `css` selects")
     if take.json not in (None, "") and not str(take.json).startswith("/"):

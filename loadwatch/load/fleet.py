@@ -14,6 +14,7 @@ from loadwatch.core.plan import Plan
 from loadwatch.load import messages
 from loadwatch.load.data import ensure_supply, tables
 from loadwatch.load.fields import scenario_job
+from loadwatch.load.login import Progress, acting, ignored, log_in
 
 STARTUP = 20.0
 """Seconds that a worker may take until it is ready."""
@@ -44,6 +45,7 @@ class Fleet:
         self._on_death = on_death
         self._duration = duration
         self._workers: list[_Process] = []
+        self.sessions: Sequence[str] | None = None
         self._closing = False
         self._ends: list[float] = []
 
@@ -67,6 +69,15 @@ class Fleet:
         closed = self._plan.load.connections is not None
         return (max if closed else min)(self._ends, default=0.0)
 
+    async def log_in(self, progress: Progress = ignored) -> int:
+        """Log in the users of the plan's data, before `start`; how many there are.
+
+        PlanError for the first one who is not let in.
+        """
+        (job, *_) = await asyncio.to_thread(share_out, self._plan)
+        self.sessions = await log_in(self._plan, job, progress)
+        return len(self.sessions)
+
     async def start(self) -> None:
         """Spawn the workers and wait until each has rendered its requests.
 
@@ -88,9 +99,9 @@ class Fleet:
             raise
 
     def _jobs(self) -> list[messages.Job]:
-        jobs = share_out(self._plan)
+        jobs = share_out(self._plan, self.sessions)
         for table in jobs[0].data:
-            ensure_supply(self._plan, table, self._duration)
+            ensure_supply(acting(self._plan, self.sessions), table, self._duration)
         return jobs
 
     def begin(self, at: float) -> None:
@@ -141,15 +152,18 @@ class Fleet:
             self._on_death(f"load worker {worker.number + 1} died: {reason}")
 
 
-def share_out(plan: Plan) -> list[messages.Job]:
+def share_out(plan: Plan, sessions: Sequence[str] | None = None) -> list[messages.Job]:
     """The plan as one job per worker: open requests, connections and request counts divided.
+
+    `sessions` are what came of the logins (`load.login`).
 
     The rates are not divided: workers interleave on one schedule, and on the rows of the data.
     PlanError for data that is not there.
     """
+    plan = acting(plan, sessions)
     load, workers = plan.load, workers_of(plan)
     scenarios = [scenario_job(scenario, plan.target) for scenario in plan.scenarios]
-    data = tables(plan)
+    data = tables(plan, sessions)
 
     def part(total: int, worker: int) -> int:
         return total // workers + (worker < total % workers)

@@ -12,9 +12,7 @@ from loadwatch.ui import table
 from loadwatch.ui.canvas import Row, crop, fit, plain
 from loadwatch.ui.scale import clock
 from loadwatch.ui.table import Field
-from loadwatch.ui.view import AT_LEAST, View, percentiles
-
-SHARES = (0.50, 0.95, 0.99)
+from loadwatch.ui.view import AT_LEAST, SHARES, View, percentiles
 
 STEADY: dict[bool | None, tuple[str, str]] = {
     True: ("✓ yes", "good"), False: ("▲ not yet", "warning"), None: ("– too short", "quiet"),

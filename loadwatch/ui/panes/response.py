@@ -11,10 +11,9 @@ from loadwatch.ui.canvas import Row
 from loadwatch.ui.keys import quiet
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.scale import clock
-from loadwatch.ui.view import View, percentiles
+from loadwatch.ui.view import SHARES, View, percentiles
 
 SHOWN = (("p50", "first"), ("p95", "second"), ("p99", "third"))
-SHARES = (0.50, 0.95, 0.99)
 
 
 class ResponsePane(Pane):
