@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadwatch import config
-from loadwatch.analysis.result import _told
+from loadwatch import config, console
+from loadwatch.analysis.result import _told, result
 from loadwatch.core.bucket import Bucket, ScenarioBucket, add
 from loadwatch.core.errors import PlanError
 from loadwatch.core.histogram import Histogram
@@ -366,12 +366,12 @@ def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None
             env={**os.environ, "WALL": site.cookie}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
-    result = json.loads(done.stdout)
-    assert all(outcome["passed"] for outcome in result["thresholds"]), result["thresholds"]
-    assert len(result["thresholds"]) == 3
-    home, wall = (result["scenarios"][name]["server"] for name in ("home", "wall"))
-    assert SAMPLE < home["sampled"] < result["scenarios"]["home"]["completed"]
-    assert wall["sampled"] == result["scenarios"]["wall"]["completed"]
+    found = json.loads(done.stdout)
+    assert all(outcome["passed"] for outcome in found["thresholds"]), found["thresholds"]
+    assert len(found["thresholds"]) == 3
+    home, wall = (found["scenarios"][name]["server"] for name in ("home", "wall"))
+    assert SAMPLE < home["sampled"] < found["scenarios"]["home"]["completed"]
+    assert wall["sampled"] == found["scenarios"]["wall"]["completed"]
     assert wall["unreadable"] == 0
     assert set(wall["times_ms"]) == {"queue", "app", "db", "render"}
     assert wall["times_ms"]["app"]["mean"] > wall["times_ms"]["db"]["mean"] > 0
@@ -407,10 +407,22 @@ def test_steps_of_visits_tell_on_their_own() -> None:
     ticker.bucket(Bucket(0, 0, [visit]))
     summary = Summary()
     summary.add(tick := ticker.close())
-    result = _told(summary, "visit"), _told(summary, step_owner("visit", "wall"))
+    told = _told(summary, "visit"), _told(summary, step_owner("visit", "wall"))
     for key, mean in (("scenario.visit", 5), ("scenario.visit.step.form", 1),
                       ("scenario.visit.step.wall", 9)):  # fmt: skip
         assert tick.values[f"{key}.server.db.mean"] == pytest.approx(mean / 1000, rel=0.001)
         metric = catalogue().of(f"{key}.server.db.mean")
         assert summary.value(metric) == pytest.approx(mean / 1000, rel=0.001)
-    assert [round(told["server"]["times_ms"]["db"]["mean"]) for told in result] == [5, 9]
+    assert [round(own["server"]["times_ms"]["db"]["mean"]) for own in told] == [5, 9]
+
+
+def test_the_summary_for_people_says_the_means() -> None:
+    history = History()
+    for tick in ticks([(0.5, 80)] * 40, [(1.5, 82)] * 40):
+        history.add(tick)
+    found = result(
+        history.total, duration=2, hosts=(), reasons=(), closed=False, session="s"
+    )  # fmt: skip
+    said = console.summary(found, history).splitlines()
+    assert "server timing of wall, means: db 1 ms, x-query-count 81" in said
+    assert not [line for line in said if "home" in line]
