@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from csv import DictReader
@@ -36,6 +32,7 @@ from loadwatch.load.wire import Wire
 from loadwatch.session import Excerpt, open_session
 from loadwatch.session.exporters import csv, hlog
 from loadwatch.watching import catalogue
+from tests.runs import run
 from tests.servers import Behaviour, answering, serving
 
 HEADERS = ("Server-Timing", "X-Query-Count")
@@ -347,26 +344,17 @@ def test_every_key_is_declared() -> None:
 
 
 def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None:
-    session = tmp_path / "s.loadwatch"
     with Site(["--backends", "1"]) as site:
-        plan = tmp_path / "plan.toml"
-        plan.write_text(
+        plan = (
             f'[target]\nurl = "{site.url}"\nserver_timing = ["Server-Timing", "X-Query-Count"]\n'
             '[load]\narrival = "uniform"\nworkers = 1\n'
             f'[[scenario]]\nname = "home"\nrate = {SAMPLE + 50}\n'
             '[[scenario]]\nname = "wall"\npath = "/wall/42/"\nrate = 10\n'
             'headers = { Cookie = "${env:WALL}" }\n'
             '[thresholds]\n"scenario.wall.header.x-query-count.mean" = "== 80"\n'
-            '"scenario.*.server.db.mean" = { rule = "< 10s", window = "2s" }\n',
-            encoding="utf-8",
+            '"scenario.*.server.db.mean" = { rule = "< 10s", window = "2s" }\n'
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "loadwatch", "run", str(plan), "--duration", "3s", "--json",
-             "--session", str(session)],
-            env={**os.environ, "WALL": site.cookie}, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
-    found = json.loads(done.stdout)
+        found = run(plan, tmp_path, "--duration", "3s", WALL=site.cookie)
     assert all(outcome["passed"] for outcome in found["thresholds"]), found["thresholds"]
     assert len(found["thresholds"]) == 3
     home, wall = (found["scenarios"][name]["server"] for name in ("home", "wall"))
@@ -378,7 +366,7 @@ def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None
     assert wall["times_ms"]["db"]["p95"] is None  # of 30 answers
     assert home["times_ms"]["db"]["p95"] > 0
     assert wall["numbers"] == {"x-query-count": {"mean": 80, "p95": None}}
-    with open_session(session) as recorded:
+    with open_session(tmp_path / "s.loadwatch") as recorded:
         csv.export(Excerpt(recorded), tmp_path)
         files = hlog.export(Excerpt(recorded), tmp_path)
     assert "wall.server.db.hlog" in {path.name for path in files}
