@@ -16,8 +16,6 @@ from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.weighing import Scales
 
-NOT_MODIFIED = 304
-
 _HEAD_END = b"\r\n\r\n"
 
 _SHIFT = SUB_BUCKET_BITS - 1
@@ -122,7 +120,7 @@ class Stream:
         self._statuses = frozenset(statuses)
         if validators is not None:
             endless = validators.conditional(endless)
-            self._statuses |= {NOT_MODIFIED} if 200 in statuses else set()
+            self._statuses |= {304} if 200 in statuses else set()
         self.validators = validators
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
@@ -246,10 +244,8 @@ class Stream:
         """So many responses had this status; returns whether they are good.
 
         Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
-        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway. A
-        304 says that the body is the one that was looked at before.
+        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway.
         """
-        met = met or status == NOT_MODIFIED
         bucket = self._bucket
         bucket.completed += times
         bucket.status[status] = bucket.status.get(status, 0) + times

@@ -21,6 +21,7 @@ from loadwatch.core.expression import Taken
 from loadwatch.load.answer import Answer, Checked
 from loadwatch.load.cookies import Jar
 from loadwatch.load.messages import Job, ScenarioJob, ThinkJob
+from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.stream import Stream
 from loadwatch.load.taking import Taker, taker
@@ -144,6 +145,8 @@ class Visits:
                 statuses=own.statuses,
                 checked=True,
                 sample=Sample(job.server_timing),
+                # Of a 304 nothing could be taken.
+                validators=Validators() if job.revalidate and not own.take else None,
             )
             later = (hole for after in templates[number + 1 :] for hole in after.holes)
             try:
@@ -248,6 +251,10 @@ class VisitRequest(Checked):
         own = cls(request, wanted.contains, wanted.max_bytes)
         own.visit = visit
         return own
+
+    def again(self, request: bytes) -> VisitRequest:
+        """The same with other bytes."""
+        return VisitRequest.of(self.visit, request, self)
 
     def look(self, answer: Answer) -> bool:
         """Look at the answer: whether it is as wanted, and has what is taken from it."""
