@@ -32,7 +32,7 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
-from loadwatch.load.login import Progress, ignored
+from loadwatch.load.sessions import Progress, ignored
 from loadwatch.recorded import meta_of
 from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
@@ -126,7 +126,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._hosts.start(asker)
         if self._filled.login is not None:
-            self._event("answer", f"{await self._fleet.log_in(on_login)} users have logged in")
+            await self._fleet.log_in(on_login, partial(self._event, "answer"))
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
