@@ -42,9 +42,6 @@ from loadwatch.watching import Watching, catalogue
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
 
-STUCK = 10
-"""Seconds in a row that a worker may leave unreported before it is given up."""
-
 GRACE = 0.3
 """Seconds that a second stays open for readings that arrived in it but are still being parsed."""
 
@@ -95,7 +92,6 @@ class Run:
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._missed: dict[int, int] = {}
         self.thresholds = parse(plan, self.catalogue)
         self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
         self.bus.subscribe(self._watcher.add)
@@ -197,7 +193,8 @@ class Run:
         assert self._origin is not None
         grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
-            self._look_after(self._late())
+            if words := self._fleet.look_after(self._late()):
+                self._event("worker", words)
             self._note_end()
             self.bus.publish(self._ticker.close())
         self._note_end()
@@ -215,14 +212,6 @@ class Run:
         """The ticking is over; a bug of ours in it must not pass for the end of a run."""
         if not ticking.cancelled() and (bug := ticking.exception()) is not None:
             self._trouble(f"internal error: {bug!r}")
-
-    def _look_after(self, late: frozenset[int]) -> None:
-        """Name the workers that are late; give up those that have been for too long."""
-        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
-        if late:
-            names = ", ".join(str(number + 1) for number in sorted(late))
-            self._event("worker", f"load worker {names} did not report in time")
-        self._fleet.kill([number for number, missed in self._missed.items() if missed >= STUCK])
 
     async def _second_passed(self, end: float, grace: float) -> bool:
         """Wait until the second that ends at `end` is complete; False if all is over before."""

@@ -29,6 +29,9 @@ RATE_PER_WORKER = 20_000
 STDERR_TAIL = 2000
 """Bytes kept of what a dying worker says."""
 
+STUCK = 10
+"""Seconds in a row that a worker may leave unreported before it is given up."""
+
 
 class Fleet:
     """The load workers of one run. All methods belong to the event loop that started it.
@@ -52,6 +55,7 @@ class Fleet:
         self.sessions: Sequence[str] | None = None
         self._renewal: Renewal | None = None
         self._closing = False
+        self._missed: dict[int, int] = {}
         self._ends: list[float] = []
 
     @property
@@ -129,11 +133,14 @@ class Fleet:
         """Fire nothing that is due at `at` or later; open requests run out."""
         self._send(messages.Finish(at))
 
-    def kill(self, numbers: Collection[int]) -> None:
-        """End workers that do not answer any more."""
+    def look_after(self, late: Collection[int]) -> str:
+        """Give up workers that have been late for too long, second by second; who is, in words."""
+        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
         for worker in self._workers:
-            if worker.number in numbers:
+            if self._missed.get(worker.number, 0) >= STUCK:
                 worker.process.kill()
+        names = ", ".join(str(number + 1) for number in sorted(late))
+        return f"load worker {names} did not report in time" if late else ""
 
     async def close(self) -> None:
         """End every worker, whatever it does; nothing of it is left when this returns."""
