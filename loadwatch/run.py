@@ -66,21 +66,18 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.plan = plan
-        self.duration = duration
+        self.plan, self.duration = plan, duration
         self._endless = endless
         self.catalogue = catalogue()
         self.bus = TickBus(self._listener_failed)
         self.history = History()
         self.bus.subscribe(self.history.add)
         self._filled = config.fill_in(plan)
-        self._clock = clock
-        self._wall = wall
+        self._clock, self._wall = clock, wall
         self._origin: float | None = None
         self._turning = Turning(plan, clock, self._fire, self._event)
         self._closed = plan.load.connections is not None
-        self._problem = ""
-        self._unrecorded = ""
+        self._problem = self._unrecorded = ""
         self._deaths: list[str] = []
         self._trials: tuple[Trial, ...] = ()
         self._health = Health(plan, workers_of(plan), Limits.here())
@@ -325,10 +322,9 @@ class Run:
 
     async def searched(self) -> None:
         """Return when the search is over, or the run."""
-        if self._ticking is not None:
-            over = asyncio.create_task(self.searching.over.wait())
-            await asyncio.wait({over, self._ticking}, return_when=asyncio.FIRST_COMPLETED)
-            over.cancel()
+        over = asyncio.create_task(self.searching.over.wait())
+        await asyncio.wait({over, self._ticking or over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
 
     def _ensure_firing(self) -> None:
         if self.ended is not None:
@@ -355,8 +351,7 @@ class Run:
 
     async def act(self, name: str, value: Value) -> Done:
         """Do one of the plan's actions, and mark what follows."""
-        if self.searching.status is not None and not self.searching.status.ended:
-            raise PlanError("the search for the limit goes on; space stops it")
+        self.searching.ensure_over()
         return await self._acting.act(name, value)
 
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
