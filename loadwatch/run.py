@@ -32,7 +32,7 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
-from loadwatch.load.login import Progress, ignored
+from loadwatch.load.sessions import Progress, ignored
 from loadwatch.recorded import meta_of
 from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
@@ -107,6 +107,7 @@ class Run:
             plan, self.thresholds.rules, self._health.reasons,
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
+        self._goal = self.searching.goal()
         self.bus.subscribe(self.searching.add)
         self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
         self.bus.subscribe(self._answers.add)
@@ -125,7 +126,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._hosts.start(asker)
         if self._filled.login is not None:
-            self._event("answer", f"{await self._fleet.log_in(on_login)} users have logged in")
+            await self._fleet.log_in(on_login, partial(self._event, "answer"))
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
@@ -317,6 +318,7 @@ class Run:
             trials=self._trials,
             signs=self.plan.verdict,
             search=self.searching.status,
+            goal=self._goal,
             ended=self.ended,
             actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
@@ -330,7 +332,7 @@ class Run:
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
-        self.searching.begin(goal or self.searching.goal(), self._turning.rates)
+        self.searching.begin(goal or self._goal, self._turning.rates)
 
     async def searched(self) -> None:
         """Return when the search is over, or the run."""

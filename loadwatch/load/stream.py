@@ -10,6 +10,7 @@ from typing import Protocol
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.answer import Answer
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 from loadwatch.load.revalidation import Validators
@@ -78,6 +79,7 @@ class Stream:
         "bodiless",
         "checked",
         "connected",
+        "doorman",
         "dropped",
         "keep",
         "known",
@@ -114,6 +116,7 @@ class Stream:
         checked: bool = False,
         sample: Sample | None = None,
         validators: Validators | None = None,
+        doorman: Doorman | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
@@ -126,6 +129,7 @@ class Stream:
         self.bodiless = bodiless
         self.arrivals = arrivals
         self.timeout = timeout
+        self.doorman = doorman
         self.checked = checked
         self.open: dict[Open, None] = {}
         self.swept = math.inf
@@ -197,7 +201,8 @@ class Stream:
         """
         self.lessons -= 1
         repeat = learn(response, status)
-        if repeat is not None:
+        is_plain = self.doorman is None or status < 300  # else it may be for somebody who is out
+        if repeat is not None and is_plain:
             self._settle()
             self._repeat = repeat
             self._wire_size = size
@@ -234,6 +239,8 @@ class Stream:
         """
         if self.validators is not None:
             self.validators.heard(request, status, head)
+        if self.doorman is not None and self.doorman.is_out(request, status, head):
+            met = False
         if self.sample.left:
             self.sample.read(head)
         if status in STATUSES:

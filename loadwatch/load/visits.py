@@ -20,6 +20,7 @@ from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Taken
 from loadwatch.load.answer import Answer, Checked
 from loadwatch.load.cookies import Jar
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.messages import Job, ScenarioJob, ThinkJob
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
@@ -98,11 +99,13 @@ class Visits:
     """
 
     def __init__(
-        self, job: Job, scenario: ScenarioJob, rows: Rows, clock: Callable[[], float]
-    ) -> None:
+        self, job: Job, scenario: ScenarioJob, rows: Rows, clock: Callable[[], float],
+        doorman: Doorman | None = None,
+    ) -> None:  # fmt: skip
         url = urlsplit(job.url)
         self.host, self.secure = url.hostname or "", url.scheme == "https"
         self.clock = clock
+        self._doorman = doorman
         self.active = self.completed = self.failed = 0
         script = rows.script(scenario)
         self._draws = script.draws
@@ -144,6 +147,7 @@ class Visits:
                 timeout=own.timeout,
                 statuses=own.statuses,
                 checked=True,
+                doorman=self._doorman,
                 sample=Sample(job.server_timing),
                 # Of a 304 nothing could be taken.
                 validators=Validators() if job.revalidate and not own.take else None,
