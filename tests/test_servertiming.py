@@ -348,7 +348,7 @@ def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None
         plan = (
             f'[target]\nurl = "{site.url}"\nserver_timing = ["Server-Timing", "X-Query-Count"]\n'
             '[load]\narrival = "uniform"\nworkers = 1\n'
-            f'[[scenario]]\nname = "home"\nrate = {SAMPLE + 50}\n'
+            f'[[scenario]]\nname = "home"\nrate = {3 * SAMPLE}\n'
             '[[scenario]]\nname = "wall"\npath = "/wall/42/"\nrate = 10\n'
             'headers = { Cookie = "${env:WALL}" }\n'
             '[thresholds]\n"scenario.wall.header.x-query-count.mean" = "== 80"\n'
