@@ -16,9 +16,9 @@ from loadwatch.core.tick import HostProcess, Tick
 TRACK = 16
 """Points of RSS at most that are told of a life."""
 
-ROWS = 500_000
-"""Rows of a host that are kept, in 12 MB: when there are more, every second frame of the older half
-goes."""
+ROWS = 300_000
+"""Rows of a host that are kept, in 8 MB: an hour of 80 processes. When there are more, every second
+frame of the older half goes."""
 
 
 class Life(NamedTuple):
