@@ -27,7 +27,7 @@ READS = 10 * MIB
 """Bytes per second."""
 
 RESTART = """
-kill $(cat {directory}/pid) 2>/dev/null && sleep 1
+[ -e {directory}/pid ] && kill -9 $(cat {directory}/pid) && sleep 2
 {within} {python} -m loadwatch.demo.site --port {port} --memory-per-worker 35MiB --backends $1 \\
     </dev/null >/dev/null 2>&1 &
 echo $! >{directory}/pid
@@ -52,6 +52,7 @@ name = "backends"
 command = "sh {directory}/restart.sh {{value}}"
 values = [2, 5, 10]
 wait = "http 200 on /"
+timeout = "120s"
 """
 
 
@@ -60,7 +61,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--session", default="sweep.loadwatch", help="where to record")
     given = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="loadwatch-sweep-"))
+    with tempfile.TemporaryDirectory(prefix="loadwatch-sweep-") as place:
+        sweep(Path(place), given.session)
+
+
+def sweep(directory: Path, session: str) -> None:
+    """The whole sweep; what it needs is in `directory`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +82,7 @@ def main() -> None:
         try:
             subprocess.run(
                 [sys.executable, "-m", "loadwatch", "sweep", "backends", str(plan), "--quick",
-                 "--start", "20", "--session", given.session], check=False,
+                 "--start", "20", "--session", session], check=False,
             )  # fmt: skip
         finally:
             with contextlib.suppress(OSError, ValueError):

@@ -79,8 +79,7 @@ class Searching:
         """
         if self._plan.load.connections is not None:
             raise PlanError("a closed loop has no rate whose limit could be found")
-        if self._is_on:
-            raise PlanError("the search goes on; space stops it")
+        self.ensure_over()
         self._before, self._over = dict(rates), None
         self.over.clear()
         self._search = Search(goal, self._invalid, self._rules)
@@ -108,6 +107,11 @@ class Searching:
         if self._search is not None and self._is_on:
             self._search.stop(STOPPED)
             self._end(self._search)
+
+    def ensure_over(self) -> None:
+        """PlanError while a search goes on."""
+        if self._is_on:
+            raise PlanError("the search for the limit goes on; space stops it")
 
     @property
     def _is_on(self) -> bool:
