@@ -32,7 +32,7 @@ from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
-from loadwatch.load.login import Progress, ignored
+from loadwatch.load.sessions import Progress, ignored
 from loadwatch.recorded import meta_of
 from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
@@ -41,9 +41,6 @@ from loadwatch.watching import Watching, catalogue
 
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
-
-STUCK = 10
-"""Seconds in a row that a worker may leave unreported before it is given up."""
 
 GRACE = 0.3
 """Seconds that a second stays open for readings that arrived in it but are still being parsed."""
@@ -92,7 +89,6 @@ class Run:
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._missed: dict[int, int] = {}
         self.thresholds = parse(plan, self.catalogue)
         self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
         self.bus.subscribe(self._watcher.add)
@@ -104,6 +100,7 @@ class Run:
             plan, self.thresholds.rules, self._health.reasons,
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
+        self._goal = self.searching.goal()
         self.bus.subscribe(self.searching.add)
         self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
         self.bus.subscribe(self._answers.add)
@@ -122,7 +119,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._hosts.start(asker)
         if self._filled.login is not None:
-            self._event("answer", f"{await self._fleet.log_in(on_login)} users have logged in")
+            await self._fleet.log_in(on_login, partial(self._event, "answer"))
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
@@ -193,7 +190,8 @@ class Run:
         assert self._origin is not None
         grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
-            self._look_after(self._late())
+            if words := self._fleet.look_after(self._late()):
+                self._event("worker", words)
             self._note_end()
             self.bus.publish(self._ticker.close())
         self._note_end()
@@ -211,14 +209,6 @@ class Run:
         """The ticking is over; a bug of ours in it must not pass for the end of a run."""
         if not ticking.cancelled() and (bug := ticking.exception()) is not None:
             self._trouble(f"internal error: {bug!r}")
-
-    def _look_after(self, late: frozenset[int]) -> None:
-        """Name the workers that are late; give up those that have been for too long."""
-        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
-        if late:
-            names = ", ".join(str(number + 1) for number in sorted(late))
-            self._event("worker", f"load worker {names} did not report in time")
-        self._fleet.kill([number for number, missed in self._missed.items() if missed >= STUCK])
 
     async def _second_passed(self, end: float, grace: float) -> bool:
         """Wait until the second that ends at `end` is complete; False if all is over before."""
@@ -314,6 +304,7 @@ class Run:
             trials=self._trials,
             signs=self.plan.verdict,
             search=self.searching.status,
+            goal=self._goal,
             ended=self.ended,
             actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
@@ -327,7 +318,7 @@ class Run:
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
-        self.searching.begin(goal or self.searching.goal(), self._turning.rates)
+        self.searching.begin(goal or self._goal, self._turning.rates)
 
     async def searched(self) -> None:
         """Return when the search is over, or the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +16,16 @@ import pytest
 
 from loadwatch import config
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Plan
+from loadwatch.core.plan import Login, Plan
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.fleet import share_out
-from loadwatch.load.login import log_in
+from loadwatch.load.login import Door, log_in
+from loadwatch.load.messages import LoginJob
+from loadwatch.load.renewal import Renewal
 from loadwatch.load.request import read
-from loadwatch.load.template import all_requests
+from loadwatch.load.template import Rows, all_requests
 from loadwatch.preview import first_requests
+from loadwatch.session import open_session
 from tests.servers import serving
 from tests.test_cli import loadwatch, result_of
 
@@ -169,6 +174,142 @@ def test_check_logs_one_user_in(site: str, tmp_path: Path) -> None:
     done = loadwatch("check", str(tmp_path / "plan.toml"))
     assert "✓ login: the first user is let in" in done.stdout
     assert "✓ scenario wall: 200" in done.stdout
+
+
+# -- sessions that expire --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["wire", "httpx"])
+def test_who_is_logged_out_logs_in_again_beside_the_load(
+    site: str, tmp_path: Path, kind: str
+) -> None:
+    """The site forgets everybody: for a while requests end at the login page, and then no more."""
+    text = FORM + '[[scenario]]\nname = "wall"\npath = "/wall/"\nrate = 30\n'
+    planned(tmp_path, site, text, users=10)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadwatch", "run", str(tmp_path / "plan.toml"), "--json",
+         "--duration", "60s", "--engine", kind, "--session", str(tmp_path / "s")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    told: list[str] = []
+    forgot = False
+    for line in process.stderr:
+        told.append(line)
+        if "completed" in line and not forgot:
+            forgot = True
+            assert int(httpx.get(f"{site}/forget/").text) >= 10
+        if "logged in again" in line and not any("again" in one for one in told[:-1]):
+            begin = len(told)
+        if any("again" in one for one in told) and len(told) > begin + 3:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    result = json.loads(process.stdout.read())
+    process.wait(30)
+    process.stdout.close()
+    process.stderr.close()
+    assert result["errors"]["content"] == result["status"]["302"] > 0
+    assert "could not log in again" not in "".join([*told, rest])
+    with open_session(tmp_path / "s") as session:
+        events = [event.text for tick in session.ticks() for event in tick.events]
+        seconds = [tick.values.get("load.errors.content", 0) for tick in session.ticks()]
+    again = [int(text.split(" ")[0]) for text in events if text.endswith("logged in again")]
+    assert sum(again) == 10  # each of them once
+    assert seconds[0] == seconds[-1] == 0
+
+
+COOKIES = LoginJob("user", "Cookie", "http://a.example/x/", "/login/")
+SESSIONS = ["lang=en; sid=1", "lang=en; sid=2", "lang=en; sid=3"]
+OUT = b"HTTP/1.1 302 Found\r\nLocation: /login/?next=/wall/"
+
+
+def request_with(cookie: str) -> bytes:
+    return f"GET /wall/ HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\nX: y\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "head", "cookie", "out", "row"),
+    [
+        (302, OUT, SESSIONS[1], True, 1),
+        (302, OUT.replace(b"/login", b"http://a.example/login"), SESSIONS[1], True, 1),
+        (303, OUT.replace(b"Location", b"location"), "own=1; lang=en; sid=3; jar=2", True, 2),
+        (302, OUT, "lang=en", True, None),  # whose it is nobody knows
+        (302, OUT, "sid=9", True, None),
+        (302, OUT.replace(b"/login/", b"/wall/1/"), SESSIONS[1], False, None),
+        (200, OUT, SESSIONS[1], False, None),
+        (302, b"HTTP/1.1 302 Found", SESSIONS[1], False, None),
+        (401, b"HTTP/1.1 401 No", SESSIONS[1], False, None),
+    ],
+)
+def test_who_is_out(status: int, head: bytes, cookie: str, out: bool, row: int | None) -> None:
+    doorman, told = Doorman(COOKIES, SESSIONS), []
+    doorman.tell = told.append
+    for _ in range(2):
+        assert doorman.is_out(request_with(cookie), status, head) is out
+    assert told == ([] if row is None else [row])  # once
+
+
+def test_a_renewed_session_can_expire_again_and_the_old_one_not() -> None:
+    doorman, told = Doorman(COOKIES, SESSIONS), []
+    doorman.tell = told.append
+    assert doorman.is_out(request_with("sid=2"), 302, OUT)
+    doorman.renewed(1, "lang=en; sid=4")
+    assert doorman.is_out(request_with("sid=2"), 302, OUT)  # it was on its way
+    assert told == [1]
+    assert doorman.is_out(request_with("sid=4"), 302, OUT) and told == [1, 1]
+
+
+def test_a_token_is_out_by_401() -> None:
+    doorman = Doorman(LoginJob("user", "Authorization", "http://a", None), ["Bearer a", "Bearer b"])
+    told: list[int] = []
+    doorman.tell = told.append
+    request = b"GET / HTTP/1.1\r\nAuthorization: Bearer b\r\n\r\nAuthorization: Bearer a"
+    assert doorman.is_out(request, 401, b"") and not doorman.is_out(request, 302, OUT)
+    assert told == [1]
+
+
+def test_requests_bring_the_renewed_session(tmp_path: Path) -> None:
+    text = FORM + HOME + 'path = "/${user.name}"\n'
+    plan = planned(tmp_path, "http://a.example", text, users=2)
+    (job,) = share_out(plan, ["sid=0", "sid=1"])
+    rows = Rows(job)
+    requests = rows.requests(job.scenarios[0])
+    next(requests)
+    rows.renew(1, "sid=2")
+    second = next(requests)
+    assert b"GET /user1 " in second and b"Cookie: sid=2\r\n" in second
+    assert b"GET /user0 " in (first := next(requests)) and b"Cookie: sid=0\r\n" in first
+
+
+async def test_each_is_let_in_once_at_a_time_and_who_cannot_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[str] = []
+
+    async def enter(self: Door, login: Login) -> str:
+        entered.append(login.fields["username"])
+        await asyncio.sleep(0.01)
+        if login.fields["username"] == "user2":
+            raise PlanError("no")
+        return "sid=x"
+
+    monkeypatch.setattr(Door, "enter", enter)
+    plan = planned(
+        tmp_path, "http://a.example", FORM.replace("[login]", "[login]\nparallel = 2") + HOME
+    )
+    renewed, told = [], []
+    renewal = Renewal(plan, share_out(plan)[0], lambda row, _: renewed.append(row), told.append)
+    for row in (0, 1, 2, 0, 1):
+        renewal.expired(row)
+    await asyncio.sleep(0.005)
+    renewal.expired(0)  # by another worker
+    async with asyncio.timeout(5):
+        while len(told) < 2:
+            await asyncio.sleep(0.005)
+    assert entered == ["user0", "user1", "user2"] and renewed == [0, 1]
+    assert told == ["2 users have logged in again", "1 users could not log in again; row 3: no"]
+    await renewal.close()
 
 
 # -- other ways in ---------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_any_value_comes_out_as_it_went_in(place: str, value: str) -> None:
     )  # fmt: skip
     bare = msgspec.structs.replace(plan, data={})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("loadwatch.load.fleet.tables", lambda _: [_table(value)])
+        patch.setattr("loadwatch.load.fleet.tables", lambda *_: [_table(value)])
         request = read(next(all_requests(share_out(bare)[0])["home"]), plan.target.url)
     match place:
         case "json":

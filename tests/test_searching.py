@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from loadwatch.core.errors import PlanError
 from loadwatch.core.limit import Goal, Pace, Slo
 from loadwatch.core.plan import Gates, Load, Plan, Scenario, Seconds, Target
+from loadwatch.demo.launch import Site
+from loadwatch.demo.title import WORKER
 from loadwatch.run import Run
 from loadwatch.session import open_session
 from tests.servers import serving
@@ -162,6 +165,28 @@ async def test_the_command_against_a_server_that_fails_at_once(tmp_path: Path) -
     with open_session(tmp_path / "a.loadwatch") as session:
         fired = [step.rates for step in session.steps if step.rates["wall"] == 60]
     assert fired == [{"home": 0.0, "wall": 60.0}]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("backends", [2, 5])
+async def test_the_limit_of_the_demo_site(backends: int, tmp_path: Path) -> None:
+    """`loadwatch limit --quick` against the wall; its figures are those of docs/limit.md."""
+    with Site([f"--backends={backends}"]) as site:
+        for worker in site.workers:
+            os.setpriority(os.PRIO_PROCESS, worker, 19)  # so that the generator stays on time
+        code, out, error = await command(
+            f"{site.url}/wall/42/", "--header", f"Cookie: {site.cookie}", "--quick",
+            "--start", "20", "--host", "local", "--process-command", WORKER, "--json",
+            "--session", str(tmp_path / "a.loadwatch"),
+        )  # fmt: skip
+    found: dict[str, Any] = json.loads(out)
+    assert code == 0, error
+    (pair,) = (line for line in error.splitlines() if "limit: sustains" in line)
+    print(f"\n{backends} workers: {pair.partition('limit: ')[2]}")
+    print(found["verdict"]["name"], *found["verdict"]["evidence"], *found["explained"], sep="; ")
+    assert 10 < found["sustained"] < found["fails_at"]
+    assert found["verdict"]["name"] == "CPU"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
 from loadwatch.config.visits import check_take
-from loadwatch.core.errors import PlanError
+from loadwatch.core.errors import Wrong
 from loadwatch.core.expression import Column, Variable, parse
 from loadwatch.core.plan import Data, Login
 from loadwatch.core.texts import login_texts
@@ -14,9 +14,7 @@ from loadwatch.core.texts import login_texts
 _WAYS = ("form", "basic", "token")
 
 
-def check_login(
-    login: Login, data: Mapping[str, Data], url: str, wrong: Callable[[str, str], PlanError]
-) -> None:
+def check_login(login: Login, data: Mapping[str, Data], url: str, wrong: Wrong) -> None:
     """PlanError for a login that makes no sense."""
     ways = [way for way in _WAYS if getattr(login, way) is not None]
     if len(ways) != 1:

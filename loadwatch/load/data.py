@@ -20,6 +20,9 @@ from loadwatch.load.messages import Job, Table
 SESSION = "(login)"
 """The column that no file has: what came of a row's login."""
 
+EVERYBODY = "everybody"
+"""The table of a login that is the same for all: its one row."""
+
 _TAIL = 5.0
 """Standard deviations of a Poisson count: it is larger once in three million runs."""
 
@@ -52,6 +55,8 @@ def tables(plan: Plan, sessions: Sequence[str] | None = None) -> list[Table]:
             table.rows = [[*row, next(every)] for row in table.rows]
             table.columns.append(SESSION)
         found.append(table)
+    if any(column.table == EVERYBODY for column in used):
+        found.append(Table(EVERYBODY, "in order", [SESSION], [[(sessions or [SESSION])[0]]]))
     return found
 
 

@@ -1,80 +1,30 @@
-"""Logging in before the run, and what each user's requests then bring along."""
+"""Logging in, as a user of a browser or an API does, over httpx."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-import msgspec
 
 from loadwatch.core.errors import PlanError
-from loadwatch.core.expression import Column, parse, plain
-from loadwatch.core.plan import Expect, Login, Plan, Scenario, Step
+from loadwatch.core.expression import Column, parse
+from loadwatch.core.plan import Expect, Login, Plan
 from loadwatch.core.texts import login_texts, rewrite_login
 from loadwatch.load.answer import Answer, head_of
 from loadwatch.load.cookies import Jar
-from loadwatch.load.data import SESSION, read
+from loadwatch.load.data import read
 from loadwatch.load.engine import tls_context
 from loadwatch.load.fields import take_job
 from loadwatch.load.messages import Job
 from loadwatch.load.request import USER_AGENT
+from loadwatch.load.sessions import Progress, ignored, table_of
 from loadwatch.load.taking import taker
 
 CODING = b"content-encoding"
-
-Progress = Callable[[int, int], None]
-"""Told how many users have logged in, and how many there are."""
-
-
-def table_of(login: Login) -> str | None:
-    """The table that its users come of; None if it is always the same one."""
-    for _, text in login_texts(login):
-        for part in parse(text):
-            if isinstance(part, Column):
-                return part.table
-    return None
-
-
-def acting(plan: Plan, sessions: Sequence[str] | None) -> Plan:
-    """`plan` whose scenarios bring along what came of the logins: a row's session with its request.
-
-    Without `sessions` a word stands for them.
-    """
-    login = plan.login
-    if login is None:
-        return plan
-    table = table_of(login)
-    header = "Cookie" if login.form is not None else "Authorization"
-    value = f"${{{table}.{SESSION}}}" if table else plain(sessions[0] if sessions else SESSION)
-    replace = msgspec.structs.replace
-
-    def carrying(asks: Scenario | Step) -> dict[str, str]:
-        own = next((name for name in asks.headers if name.lower() == header.lower()), None)
-        if own is None:
-            return {**asks.headers, header: value} if isinstance(asks, Scenario) else asks.headers
-        if header == "Authorization":
-            return asks.headers
-        return {**asks.headers, own: f"{asks.headers[own]}; {value}"}
-
-    scenarios = tuple(
-        replace(
-            scenario,
-            headers=carrying(scenario),
-            steps=tuple(replace(step, headers=carrying(step)) for step in scenario.steps),
-        )
-        if scenario.login
-        else scenario
-        for scenario in plan.scenarios
-    )
-    return replace(plan, scenarios=scenarios)
-
-
-def ignored(done: int, users: int) -> None:
-    """Progress that nobody follows."""
 
 
 async def log_in(
@@ -87,32 +37,34 @@ async def log_in(
     """
     login = plan.login
     assert login is not None
-    users = _users(plan, login)[:most]
+    users = users_of(plan)[:most]
     done = 0
     turn = asyncio.Semaphore(login.parallel)
-    async with _Door(plan, job) as door:
+    async with Door(plan, job) as door:
 
-        async def one(number: int, user: Login) -> str:
+        async def one(row: int, user: Login) -> str:
             nonlocal done
             async with turn:
                 try:
                     session = await door.enter(user)
                 except PlanError as error:
-                    raise PlanError(f"login: row {number}: {error}") from None
+                    raise PlanError(f"login: row {row + 1}: {error}") from None
             done += 1
             progress(done, len(users))
             return session
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(*user)) for user in enumerate(users, 1)]
+                tasks = [group.create_task(one(*user)) for user in enumerate(users)]
         except* PlanError as errors:
             raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
-def _users(plan: Plan, login: Login) -> list[Login]:
+def users_of(plan: Plan) -> list[Login]:
     """The login of each row, with its values in place."""
+    login = plan.login
+    assert login is not None
     name = table_of(login)
     if name is None:
         return [rewrite_login(login, lambda key, text: _filled(text, {}))]
@@ -132,7 +84,7 @@ def _filled(text: str, row: Mapping[str, str]) -> str:
     return "".join(row[part.name] if isinstance(part, Column) else str(part) for part in parts)
 
 
-class _Door:
+class Door:
     """Lets users in, over connections that they share; each has cookies of their own."""
 
     def __init__(self, plan: Plan, job: Job) -> None:
@@ -142,7 +94,7 @@ class _Door:
             verify=tls_context(job) or False, http2=job.http2, proxy=job.proxy, trust_env=False
         )
 
-    async def __aenter__(self) -> _Door:
+    async def __aenter__(self) -> Door:
         return self
 
     async def __aexit__(self, *error: object) -> None:
