@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TextIO
 
 from loadwatch.analysis.result import format_time
@@ -125,6 +125,8 @@ def summary(result: Mapping[str, Any], history: History) -> str:
         "response time "
         + ", ".join(f"{name} {format_time(times[name])}" for name in ("p50", "p95", "p99", "max")),
     ]  # fmt: skip
+    for name, part in result["scenarios"].items():
+        lines += _answers(name, part)
     if len(history.steps) > 1:
         lines.append("steps")
         lines += [f"  {_step_line(index, history)}" for index in range(len(history.steps))]
@@ -148,6 +150,18 @@ def summary(result: Mapping[str, Any], history: History) -> str:
         lines.append(f"host {name}: {host['state']}" + (f" ({', '.join(more)})" if more else ""))
     lines.append(f"session {result['session']}")
     return "\n".join(lines)
+
+
+def _answers(scenario: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """What a scenario's answers told of the server's work, and what compression saved."""
+    server, size = part.get("server"), part.get("body_bytes")
+    if server:
+        told = [f"{name} {format_time(own['mean'])}" for name, own in server["times_ms"].items()]
+        told += [f"{name} {own['mean']:g}" for name, own in server["numbers"].items()]
+        yield f"server timing of {scenario}, means: {', '.join(told) or 'none that can be read'}"
+    if size and size["compressed"] != size["decompressed"]:
+        came, whole = (format_value(size[name], Unit.BYTES) for name in size)
+        yield f"bodies of {scenario}: {came}, decompressed {whole}"
 
 
 def _pairs(counts: Mapping[str, int]) -> str:

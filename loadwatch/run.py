@@ -25,13 +25,14 @@ from loadwatch.core.bus import TickBus
 from loadwatch.core.controls import OVER, RunStatus, Trial
 from loadwatch.core.errors import PlanError
 from loadwatch.core.history import History
-from loadwatch.core.limit import CAREFUL, Goal, Pace
+from loadwatch.core.limit import Goal
 from loadwatch.core.plan import Group, Plan, Value
 from loadwatch.core.reading import Reading
 from loadwatch.core.tick import Event, EventKind
 from loadwatch.core.ticker import Ticker
 from loadwatch.load.fleet import Fleet, workers_of
 from loadwatch.load.health import Health, Limits
+from loadwatch.load.sessions import Progress, ignored
 from loadwatch.recorded import meta_of
 from loadwatch.searching import Searching
 from loadwatch.session import Recorder, export_beside
@@ -40,9 +41,6 @@ from loadwatch.watching import Watching, catalogue
 
 LEAD = 0.05
 """Seconds between the command to begin and second 0, so that every worker hears it before."""
-
-STUCK = 10
-"""Seconds in a row that a worker may leave unreported before it is given up."""
 
 GRACE = 0.3
 """Seconds that a second stays open for readings that arrived in it but are still being parsed."""
@@ -56,7 +54,7 @@ class Run:
 
     `plan` is as written (it is recorded). Firing ends after `duration` seconds, or when told; an
     `endless` run goes on watching then. The session file is created here: SessionError if it exists
-    already.
+    already. `searching` has its searches for the limit.
     """
 
     def __init__(
@@ -68,21 +66,18 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.plan = plan
-        self.duration = duration
+        self.plan, self.duration = plan, duration
         self._endless = endless
         self.catalogue = catalogue()
         self.bus = TickBus(self._listener_failed)
         self.history = History()
         self.bus.subscribe(self.history.add)
         self._filled = config.fill_in(plan)
-        self._clock = clock
-        self._wall = wall
+        self._clock, self._wall = clock, wall
         self._origin: float | None = None
         self._turning = Turning(plan, clock, self._fire, self._event)
         self._closed = plan.load.connections is not None
-        self._problem = ""
-        self._unrecorded = ""
+        self._problem = self._unrecorded = ""
         self._deaths: list[str] = []
         self._trials: tuple[Trial, ...] = ()
         self._health = Health(plan, workers_of(plan), Limits.here())
@@ -94,8 +89,6 @@ class Run:
         self._ticking: asyncio.Task[None] | None = None
         self._staging: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._missed: dict[int, int] = {}
-        self._over = asyncio.Event()
         self.thresholds = parse(plan, self.catalogue)
         self._watcher = Watcher(self.thresholds, self.history.total, self._abort)
         self.bus.subscribe(self._watcher.add)
@@ -103,25 +96,30 @@ class Run:
             session, meta_of(plan, duration), self.catalogue, on_turn=self._recording_turned
         )
         self.bus.subscribe(self._recorder.add)
-        self._searching = Searching(
+        self.searching = Searching(
             plan, self.thresholds.rules, self._health.reasons,
             turn=self._turning.set, tell=self._event, on_end=self._searched,
         )  # fmt: skip
-        self.bus.subscribe(self._searching.add)
+        self._goal = self.searching.goal()
+        self.bus.subscribe(self.searching.add)
         self._answers = Answers(self._turning.rates, partial(self._event, "answer"))
         self.bus.subscribe(self._answers.add)
 
     async def start(
-        self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False
-    ) -> None:
-        """Spawn the workers, start the monitors, begin firing.
+        self, asker: Asker | None = None, hosts_first: bool = False, dry: bool = False,
+        on_login: Progress = ignored,
+    ) -> None:  # fmt: skip
+        """Spawn the workers, start the monitors, log in, begin firing.
 
         With `hosts_first` firing waits until every host is watched: HostError for the first one
         that cannot be. Otherwise neither waits for the other. With `dry` a request of each scenario
-        is tried before. `asker` is asked for secrets.
+        is tried before. `asker` is asked for secrets, `on_login` told how many of how many users
+        have logged in.
         """
         self._loop = asyncio.get_running_loop()
         self._hosts.start(asker)
+        if self._filled.login is not None:
+            await self._fleet.log_in(on_login, partial(self._event, "answer"))
         await asyncio.gather(self._fleet.start(), *([self._try_out()] if dry else []))
         if hosts_first:
             await self._hosts.live()
@@ -143,14 +141,14 @@ class Run:
         """One request per scenario, in a thread: httpx takes its time to load."""
         from loadwatch.load.dry import try_out
 
-        self._trials = await asyncio.to_thread(try_out, self._filled)
+        self._trials = await asyncio.to_thread(try_out, self._filled, self._fleet.sessions)
         for trial in self._trials:
             self._event("answer", f"{trial.scenario}, tried before the start: {trial.text}")
 
     def finish(self) -> None:
         """Stop firing now; open requests run out, then `wait` returns."""
         self._endless = False
-        self._searching.stop()
+        self.searching.stop()
         if self._origin is None:
             return
         now = self._clock()
@@ -192,7 +190,8 @@ class Run:
         assert self._origin is not None
         grace = GRACE if self.plan.hosts else 0.0
         while await self._second_passed(self._origin + self._ticker.next_second + 1, grace):
-            self._look_after(self._late())
+            if words := self._fleet.look_after(self._late()):
+                self._event("worker", words)
             self._note_end()
             self.bus.publish(self._ticker.close())
         self._note_end()
@@ -210,14 +209,6 @@ class Run:
         """The ticking is over; a bug of ours in it must not pass for the end of a run."""
         if not ticking.cancelled() and (bug := ticking.exception()) is not None:
             self._trouble(f"internal error: {bug!r}")
-
-    def _look_after(self, late: frozenset[int]) -> None:
-        """Name the workers that are late; give up those that have been for too long."""
-        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
-        if late:
-            names = ", ".join(str(number + 1) for number in sorted(late))
-            self._event("worker", f"load worker {names} did not report in time")
-        self._fleet.kill([number for number, missed in self._missed.items() if missed >= STUCK])
 
     async def _second_passed(self, end: float, grace: float) -> bool:
         """Wait until the second that ends at `end` is complete; False if all is over before."""
@@ -281,7 +272,7 @@ class Run:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the result is invalid because of the generator; empty where it kept up."""
-        searching = self._searching
+        searching = self.searching
         return (*self._deaths, *self._health.reasons(searching.apart), *searching.reasons)
 
     @property
@@ -312,7 +303,8 @@ class Run:
             groups={host.name: host.groups for host in self.plan.hosts},
             trials=self._trials,
             signs=self.plan.verdict,
-            search=self._searching.status,
+            search=self.searching.status,
+            goal=self._goal,
             ended=self.ended,
             actions={host.name: host.actions for host in self.plan.hosts if host.actions},
         )
@@ -320,44 +312,33 @@ class Run:
     def set_rate(self, scenario: str, rate: float) -> float:
         """Ask for `rate` (1/s) of `scenario`; returns what it became under the plan's ceiling."""
         self._ensure_firing()
-        self._searching.stop()
+        self.searching.stop()
         return self._turning.set_one(scenario, rate)
 
     def find_limit(self, goal: Goal | None = None) -> None:
         """Search for the limit from now on; without an end, the run is over with the search."""
         self._ensure_firing()
-        self._searching.begin(goal or self.goal(), self._turning.rates)
-        self._over.clear()
+        self.searching.begin(goal or self._goal, self._turning.rates)
 
     async def searched(self) -> None:
         """Return when the search is over, or the run."""
-        if self._ticking is not None:
-            over = asyncio.create_task(self._over.wait())
-            await asyncio.wait({over, self._ticking}, return_when=asyncio.FIRST_COMPLETED)
-            over.cancel()
-
-    def goal(self, pace: Pace = CAREFUL) -> Goal:
-        """What the plan asks a search for."""
-        return self._searching.goal(pace)
-
-    @property
-    def searches(self) -> list[dict[str, Any]]:
-        """The searches that are over, as `limit --json` prints them."""
-        return list(self._searching.found)
+        over = asyncio.create_task(self.searching.over.wait())
+        await asyncio.wait({over, self._ticking or over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
 
     def _ensure_firing(self) -> None:
         if self.ended is not None:
             raise PlanError(OVER)
 
     def _searched(self) -> None:
-        self._over.set()
+        self._recorder.keep(limits=list(self.searching.found))
         if not self._endless:
             self.finish()
 
     def pause(self) -> None:
         """Stop all firing at once, a search for the limit too; open requests run out."""
         self._turning.pause()
-        self._searching.stop()
+        self.searching.stop()
 
     def resume(self) -> None:
         """Fire again at the rates that were set, without making up for the pause."""
@@ -370,8 +351,7 @@ class Run:
 
     async def act(self, name: str, value: Value) -> Done:
         """Do one of the plan's actions, and mark what follows."""
-        if self._searching.status is not None and not self._searching.status.ended:
-            raise PlanError("the search for the limit goes on; space stops it")
+        self.searching.ensure_over()
         return await self._acting.act(name, value)
 
     def set_groups(self, host: str, groups: tuple[Group, ...]) -> None:
@@ -406,5 +386,5 @@ class Run:
             closed=self._closed,
             session=str(self._session),
             outcomes=self.outcomes,
-            limits=self._searching.found,
+            limits=self.searching.found,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,8 @@ class Searching:
     `turn` asks for rates (scenario -> 1/s), `tell` puts an event on the timeline, `invalid` says
     why the generator was the limit of a stretch, `on_end` hears that a search is over. `found` are
     the searches that are over, as `limit --json` prints them. `apart` is the run without the
-    seconds of searches, which overload the server, and perhaps the generator, on purpose.
+    seconds of searches, which overload the server, and perhaps the generator, on purpose. `over` is
+    set when a search ends, and not while one goes on.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Searching:
     ) -> None:
         self.found: list[dict[str, Any]] = []
         self.apart = Summary()
+        self.over = asyncio.Event()
         self._plan = plan
         self._slo, self._rules = slo_of(rules)
         self._invalid = invalid
@@ -76,9 +79,9 @@ class Searching:
         """
         if self._plan.load.connections is not None:
             raise PlanError("a closed loop has no rate whose limit could be found")
-        if self._is_on:
-            raise PlanError("the search goes on; space stops it")
+        self.ensure_over()
         self._before, self._over = dict(rates), None
+        self.over.clear()
         self._search = Search(goal, self._invalid, self._rules)
         self._tell("limit", f"searching from {rate_text(self._search.rate)}")
         self._ask()
@@ -105,6 +108,11 @@ class Searching:
             self._search.stop(STOPPED)
             self._end(self._search)
 
+    def ensure_over(self) -> None:
+        """PlanError while a search goes on."""
+        if self._is_on:
+            raise PlanError("the search for the limit goes on; space stops it")
+
     @property
     def _is_on(self) -> bool:
         return self._search is not None and not self._search.ended
@@ -126,6 +134,7 @@ class Searching:
         )
         self._tell("limit", limit_text(search.status, load.arrival))
         self._turn(self._before)
+        self.over.set()
         self._on_end()
 
     def _ask(self) -> None:

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
+
 from loadwatch import config
+from loadwatch.core.plan import Scenario
 from loadwatch.importing.draft import Draft
 from loadwatch.importing.writing import as_toml
 from loadwatch.load.fleet import share_out
-from loadwatch.load.request import build
+from loadwatch.load.request import read
+from loadwatch.load.template import all_requests
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,17 @@ def written(draft: Draft) -> config.Plan:
 
 
 def planned(draft: Draft) -> list[Seen]:
-    """What the written plan sends, a request per scenario."""
+    """What the written plan sends, a request per scenario, or per step of a visit."""
     environment = {name: value for value, name in draft.secrets.variables.items()}
-    job = share_out(config.fill_in(written(draft), environment))[0]
-    requests = (build(job.url, s.path, s.headers, True, s.method, s.body) for s in job.scenarios)
+    plan = written(draft)
+    asked_for = [one for scenario in plan.scenarios for one in scenario.steps or (scenario,)]
+    single = tuple(
+        Scenario(f"s{n}", one.path, headers=one.headers, method=one.method, body=one.body)
+        for n, one in enumerate(asked_for)
+    )
+    flat = msgspec.structs.replace(plan, scenarios=single)
+    job = share_out(config.fill_in(flat, environment))[0]
+    requests = (read(next(rendered), job.url) for rendered in all_requests(job).values())
     return [
         Seen(
             request.method,

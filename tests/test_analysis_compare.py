@@ -410,6 +410,7 @@ def test_every_shared_load_has_its_rows() -> None:
         (0.5, (0.4, 0.999), "−50 % (−60 … +0)"),
         (50, (49, None), "+4900 % (+4800 … )"),
         (1.5, (None, None), "+50 %"),
+        (None, (None, 0.07), "( … −93)"),
         (None, (None, None), ""),
     ],
 )

@@ -318,7 +318,8 @@ def children(pid: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+                fields = stat.rpartition(")")[2].split()
                 if int(fields[1]) == pid and fields[0] != "Z":
                     found += [int(entry.name), *children(int(entry.name))]
     return found

@@ -237,20 +237,6 @@ def test_a_plan_sends_what_httperf_sends(line: str, tmp_path: Path) -> None:
     assert len(seen) == requests
 
 
-def test_sessions_become_their_requests_and_that_is_said(tmp_path: Path) -> None:
-    file = tmp_path / "sessions.log"
-    file.write_text("# one\n/a think=2\n  /b.gif\n/a\n\n/c method=POST contents='x=1'\n")
-    draft = httperf.read(*commands(f"httperf --rate 4 --wsesslog=3,1,{file}"))
-    plan = written(draft)
-    assert [(s.path, s.rate, s.method, s.body) for s in plan.scenarios] == [
-        ("/a", 4, "GET", None), ("/b.gif", 2, "GET", None), ("/c", 2, "POST", "x=1"),
-    ]  # fmt: skip
-    assert plan.load.requests == 3 + 1 + 3  # the sessions in turn
-    assert draft.left_out == [
-        httperf.BURSTS, "the order and the pauses of visits: their requests are independent",
-    ]  # fmt: skip
-
-
 WRONG = (
     ("curl", "curl --frobnicate http://a/", "option --frobnicate not recognized"),
     ("curl", "curl -H", "option -H requires argument"),

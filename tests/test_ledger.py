@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,10 +25,11 @@ from loadwatch.core.plan import Plan, Scenario, Target
 from loadwatch.reports.ledger import as_csv, as_json, as_text, pair_text
 from loadwatch.reports.limits import gather, sessions_of
 from loadwatch.reports.markdown import ledger_as_markdown
+from loadwatch.session import Recorder
 from tests import ui_fakes
 from tests.ledgers import MIB, TARGET, Measured, as_found, session
-from tests.recordings import record
-from tests.ticks import tick
+from tests.recordings import record, until
+from tests.ticks import CATALOGUE, tick
 from tests.virtual import VirtualRun, by_command, mm1
 
 GOLDEN = Path(__file__).parent / "fixtures" / "ledger"
@@ -334,7 +336,14 @@ def test_a_search_counts_more_than_steps(tmp_path: Path) -> None:
     assert (cell.limit.sustained, cell.earlier) == (80, ())
 
 
-def test_a_run_that_is_not_over_brings_its_own_searches(place: Path) -> None:
-    path = place / "2026-11-24-heywall.loadwatch"
-    found = gather([path], (path, [as_found(QUERIES[0], 0)]))
-    assert [row.configuration for row in found.rows] == [QUERIES[0].mark]
+def test_a_run_that_is_not_over_has_its_searches_so_far(tmp_path: Path) -> None:
+    """And one that was killed has what it had found."""
+    recorder = Recorder(tmp_path / "a.loadwatch", {"target": TARGET}, CATALOGUE)
+    recorder.add(tick(0, mark="2 backends", rates={"wall": 8.0}))
+    recorder.keep(limits=[as_found(Measured("2 backends", "wall", 8, 8.4), 0)])
+    until(lambda: gather([tmp_path / "a.loadwatch"]).rows != [])
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"a.loadwatch{suffix}", tmp_path / f"killed.loadwatch{suffix}")
+    recorder.close()
+    (row,) = gather([tmp_path / "killed.loadwatch"]).rows
+    assert (row.configuration, row.cells["wall"].limit.fails_at) == ("2 backends", 8.4)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,12 +12,14 @@ import httpx
 import pytest
 
 from benchmarks.peers import nginx
+from loadwatch.demo.launch import Site
 from loadwatch.load import revalidation
 from loadwatch.load.answer import Checked
 from loadwatch.load.httpx_engine import HttpxEngine
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.stream import Stream
 from loadwatch.load.wire import Wire
+from tests.runs import run
 from tests.servers import serving
 from tests.sshd import require
 
@@ -181,23 +180,29 @@ async def test_by_httpx() -> None:
 def test_a_run_in_which_nginx_knows_the_pages(tmp_path: Path) -> None:
     require("nginx")
     (tmp_path / "users.csv").write_text("name\n" + "\n".join(f"user{n}" for n in range(10)))
-    plan = tmp_path / "plan.toml"
     with nginx(body=5000) as url:
-        plan.write_text(
-            f'[target]\nurl = "{url}"\n[load]\nworkers = 1\nrequests = 50\nrevalidate = true\n'
-            '[data.user]\nfile = "users.csv"\n[[scenario]]\nname = "home"\nrate = 200\n'
-            'headers = { X-User = "${user.name}" }\n',
-            encoding="utf-8",
+        plan = (
+            f'[target]\nurl = "{url}"\n[load]\nconnections = 1\nrequests = 50\nrevalidate = true\n'
+            '[data.user]\nfile = "users.csv"\n[[scenario]]\nname = "home"\n'
+            'headers = { X-User = "${user.name}" }\n'
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "loadwatch", "run", str(plan), "--json",
-             "--session", str(tmp_path / "s.loadwatch")],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
-    result = json.loads(done.stdout)
+        result = run(plan, tmp_path)
     assert result["errors"] == {}
-    assert set(result["status"]) == {"200", "304"}
-    # Each user once; more only of those whose next request goes out before the first is answered.
-    assert 10 <= result["status"]["200"] < 30
-    assert result["status"]["200"] + result["status"]["304"] == 50
+    assert result["status"] == {"200": 10, "304": 40}
+
+
+def test_users_who_visit_again_have_the_pages(tmp_path: Path) -> None:
+    """Where something is taken from an answer it comes whole: of a 304 nothing could be."""
+    with Site(["--backends", "1"]) as site:
+        plan = (
+            f'[target]\nurl = "{site.url}"\n[load]\nworkers = 1\narrival = "uniform"\n'
+            'revalidate = true\n[[scenario]]\nname = "visit"\nrate = 5\n'
+            '[[scenario.step]]\nname = "home"\nexpect = { status = 200, contains = "Hey" }\n'
+            '[[scenario.step]]\nname = "again"\ntake.title = { css = "title" }\n'
+        )
+        visit = run(plan, tmp_path, "--duration", "2s")["scenarios"]["visit"]
+    assert visit["errors"] == {}
+    assert visit["visits"]["failed"] == 0
+    home, again = (visit["steps"][name]["status"] for name in ("home", "again"))
+    assert set(home) == {"200", "304"}
+    assert set(again) == {"200"}

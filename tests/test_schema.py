@@ -29,6 +29,12 @@ allow = ["a.example"]
 [data.user]
 file = "users.csv"
 order = "random"
+[login]
+token = "/token"
+json = { name = "${user.name}" }
+take = { header = "X-Token" }
+parallel = 5
+expect = { status = 200 }
 [load]
 workers = 2
 rate = 20

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from csv import DictReader
@@ -17,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadwatch import config
-from loadwatch.core.bucket import Bucket, ScenarioBucket
+from loadwatch import config, console
+from loadwatch.analysis.result import _told, result
+from loadwatch.core.bucket import Bucket, ScenarioBucket, add
 from loadwatch.core.errors import PlanError
 from loadwatch.core.histogram import Histogram
 from loadwatch.core.history import History
 from loadwatch.core.plan import NAME
 from loadwatch.core.summary import Summary
-from loadwatch.core.tick import Tick
+from loadwatch.core.tick import Tick, step_owner
 from loadwatch.core.ticker import Ticker
 from loadwatch.demo.launch import Site
 from loadwatch.load.fleet import share_out
@@ -35,6 +32,7 @@ from loadwatch.load.wire import Wire
 from loadwatch.session import Excerpt, open_session
 from loadwatch.session.exporters import csv, hlog
 from loadwatch.watching import catalogue
+from tests.runs import run
 from tests.servers import Behaviour, answering, serving
 
 HEADERS = ("Server-Timing", "X-Query-Count")
@@ -346,38 +344,29 @@ def test_every_key_is_declared() -> None:
 
 
 def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None:
-    session = tmp_path / "s.loadwatch"
     with Site(["--backends", "1"]) as site:
-        plan = tmp_path / "plan.toml"
-        plan.write_text(
+        plan = (
             f'[target]\nurl = "{site.url}"\nserver_timing = ["Server-Timing", "X-Query-Count"]\n'
             '[load]\narrival = "uniform"\nworkers = 1\n'
-            f'[[scenario]]\nname = "home"\nrate = {SAMPLE + 50}\n'
+            f'[[scenario]]\nname = "home"\nrate = {3 * SAMPLE}\n'
             '[[scenario]]\nname = "wall"\npath = "/wall/42/"\nrate = 10\n'
             'headers = { Cookie = "${env:WALL}" }\n'
             '[thresholds]\n"scenario.wall.header.x-query-count.mean" = "== 80"\n'
-            '"scenario.*.server.db.mean" = { rule = "< 10s", window = "2s" }\n',
-            encoding="utf-8",
+            '"scenario.*.server.db.mean" = { rule = "< 10s", window = "2s" }\n'
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "loadwatch", "run", str(plan), "--duration", "3s", "--json",
-             "--session", str(session)],
-            env={**os.environ, "WALL": site.cookie}, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    assert done.returncode in (0, 4), done.stderr  # 4: a stall of this machine
-    result = json.loads(done.stdout)
-    assert all(outcome["passed"] for outcome in result["thresholds"]), result["thresholds"]
-    assert len(result["thresholds"]) == 3
-    home, wall = (result["scenarios"][name]["server"] for name in ("home", "wall"))
-    assert SAMPLE < home["sampled"] < result["scenarios"]["home"]["completed"]
-    assert wall["sampled"] == result["scenarios"]["wall"]["completed"]
+        found = run(plan, tmp_path, "--duration", "3s", WALL=site.cookie)
+    assert all(outcome["passed"] for outcome in found["thresholds"]), found["thresholds"]
+    assert len(found["thresholds"]) == 3
+    home, wall = (found["scenarios"][name]["server"] for name in ("home", "wall"))
+    assert SAMPLE < home["sampled"] < found["scenarios"]["home"]["completed"]
+    assert wall["sampled"] == found["scenarios"]["wall"]["completed"]
     assert wall["unreadable"] == 0
     assert set(wall["times_ms"]) == {"queue", "app", "db", "render"}
     assert wall["times_ms"]["app"]["mean"] > wall["times_ms"]["db"]["mean"] > 0
     assert wall["times_ms"]["db"]["p95"] is None  # of 30 answers
     assert home["times_ms"]["db"]["p95"] > 0
     assert wall["numbers"] == {"x-query-count": {"mean": 80, "p95": None}}
-    with open_session(session) as recorded:
+    with open_session(tmp_path / "s.loadwatch") as recorded:
         csv.export(Excerpt(recorded), tmp_path)
         files = hlog.export(Excerpt(recorded), tmp_path)
     assert "wall.server.db.hlog" in {path.name for path in files}
@@ -391,3 +380,37 @@ def test_a_run_against_a_site_that_tells_and_its_exports(tmp_path: Path) -> None
     known = step["scenario.home.server.db.p95_ms"]
     assert float(known) == pytest.approx(home["times_ms"]["db"]["p95"])
     assert "scenario.home.server.db.at_least" not in step
+
+
+def test_steps_of_visits_tell_on_their_own() -> None:
+    """And all of them together are the scenario's."""
+    ticker = Ticker(["visit"], (), lambda values: {})
+    parts = {
+        name: sampled(*[head(b"Server-Timing: db;dur=%d" % time)] * 100)
+        for name, time in (("form", 1), ("wall", 9))
+    }
+    visit = ScenarioBucket(offered=200, steps=parts)
+    for part in parts.values():
+        add(visit, part)
+    ticker.bucket(Bucket(0, 0, [visit]))
+    summary = Summary()
+    summary.add(tick := ticker.close())
+    told = _told(summary, "visit"), _told(summary, step_owner("visit", "wall"))
+    for key, mean in (("scenario.visit", 5), ("scenario.visit.step.form", 1),
+                      ("scenario.visit.step.wall", 9)):  # fmt: skip
+        assert tick.values[f"{key}.server.db.mean"] == pytest.approx(mean / 1000, rel=0.001)
+        metric = catalogue().of(f"{key}.server.db.mean")
+        assert summary.value(metric) == pytest.approx(mean / 1000, rel=0.001)
+    assert [round(own["server"]["times_ms"]["db"]["mean"]) for own in told] == [5, 9]
+
+
+def test_the_summary_for_people_says_the_means() -> None:
+    history = History()
+    for tick in ticks([(0.5, 80)] * 40, [(1.5, 82)] * 40):
+        history.add(tick)
+    found = result(
+        history.total, duration=2, hosts=(), reasons=(), closed=False, session="s"
+    )  # fmt: skip
+    said = console.summary(found, history).splitlines()
+    assert "server timing of wall, means: db 1 ms, x-query-count 81" in said
+    assert not [line for line in said if "home" in line]

@@ -509,6 +509,22 @@ async def test_all_of_an_earlier_time_is_of_that_time() -> None:
         assert "FROZEN" not in on.text and "web ✗ lost" in on.text
 
 
+async def test_where_a_frozen_view_is_has_room(size: tuple[int, int]) -> None:
+    async with screen(
+        size, status=replace(RUNNING, target="http://heywall.example/" + "a" * 90)
+    ) as on:
+        await on.press("<", "left")
+        first = on.text.splitlines()[0]
+        for word in (
+            "http://",
+            "0:40  step 1",
+            "FROZEN at 0:40, −0:30",
+            "< 1 min >",
+            "now ● firing",
+        ):
+            assert word in first
+
+
 async def test_what_comes_meanwhile_does_not_move_an_earlier_time() -> None:
     async with screen(seconds=60) as on:
         await on.press("<", "left")

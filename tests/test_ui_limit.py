@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadwatch.core.bus import TickBus
 from loadwatch.core.history import History
+from loadwatch.core.limit import CAREFUL
 from loadwatch.ui.app import LoadwatchApp
 from tests.ui_fakes import CATALOGUE, shown
 from tests.virtual import VirtualControls, by_command, controls
@@ -27,7 +28,7 @@ class Shown:
 async def test_the_key_and_the_command_run_the_same_search() -> None:
     shown_run = Shown(controls())
     async with shown_run.app.run_test(size=(160, 45)) as pilot:
-        await pilot.press("f")
+        await pilot.press("f", "enter")
         shown_run.seconds(1000)
         await pilot.pause()
     told = by_command()
@@ -40,7 +41,7 @@ async def test_the_key_and_the_command_run_the_same_search() -> None:
 async def test_the_search_is_drawn_while_it_goes_on() -> None:
     one = Shown(controls())
     async with one.app.run_test(size=(160, 45)) as pilot:
-        await pilot.press("f")
+        await pilot.press("f", "enter")
         one.seconds(45)
         await one.app._dashboard.advance()
         await pilot.pause()
@@ -57,7 +58,7 @@ async def test_the_search_is_drawn_while_it_goes_on() -> None:
 async def test_space_stops_the_search_at_once() -> None:
     one = Shown(controls())
     async with one.app.run_test(size=(160, 45)) as pilot:
-        await pilot.press("f")
+        await pilot.press("f", "enter")
         one.seconds(20)
         await pilot.press("space")
         assert one.run.run.rate == 0.0
@@ -73,14 +74,14 @@ async def test_a_closed_loop_has_no_limit_to_find() -> None:
     run.change(connections=10)
     one = Shown(run)
     async with one.app.run_test(size=(160, 45)) as pilot:
-        await pilot.press("f")
+        await pilot.press("f", "enter")
         assert ["closed loop" in one.message for one in one.app._notifications] == [True]
 
 
 async def test_the_picture_of_a_search_has_the_pair_and_the_knee() -> None:
     one = Shown(controls())
     async with one.app.run_test(size=(160, 45)) as pilot:
-        await pilot.press("f")
+        await pilot.press("f", "enter")
         one.seconds(1000)
         await one.app._dashboard.advance()
         await pilot.pause()
@@ -98,3 +99,20 @@ async def test_the_picture_of_a_search_has_the_pair_and_the_knee() -> None:
     order = ["■", search.explained[0][:40], "Little's law", "concurrent users", "a visit is 3"]
     places = [told.index(part) for part in order]
     assert places == sorted(places)
+
+
+async def test_a_search_is_asked_for_as_typed_or_not_at_all() -> None:
+    one = Shown(controls())
+    async with one.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f")
+        assert "trials of 10 s from 10/s on" in shown(one.app)
+        await pilot.press("escape")
+        assert one.run.searching.status is None
+        await pilot.press("f", *["backspace"] * 10, "x")
+        assert "a number of requests per second" in shown(one.app)
+        await pilot.press("enter")  # is not taken
+        await pilot.press("backspace", *"careful 3", "enter")
+        await pilot.pause()
+    search = one.run.searching.status
+    assert search is not None
+    assert (search.goal.start, search.goal.pace) == (3.0, CAREFUL)

@@ -233,7 +233,7 @@ def test_all_that_is_shown_of_an_earlier_time_is_of_that_time() -> None:
             assert back.step.mean(key) == then.step.mean(key)
         assert set(back.step.tallies) == set(then.step.tallies)
     text = title(ResponsePane(), view(told(ticks), end=100))
-    assert text.startswith("at 1:40")
+    assert text.startswith("at 1:40") and text.endswith("log axis")
     assert f"p95 {view(told(ticks[:100])).text('load.response.p95')}" in text
 
 

@@ -313,3 +313,9 @@ def test_the_choice_is_a_process_wherever_it_is_sorted_to() -> None:
 def chosen(at: View, pane: ProcessesPane) -> str:
     (line,) = [line for line in table(at, pane=pane) if line.startswith("▸")]
     return line.split()[-1]
+
+
+def test_a_process_that_claims_to_be_larger_than_any_is_shown_as_it_claims() -> None:
+    lives = Lives()
+    lives.add(processes(worker(1, rss=2**50), worker(2, rss=-1)))
+    assert [one.process.rss // MIB for one in lives.before(1, "web")] == [2**50, -1]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadwatch.core.limit import CAREFUL, QUICK, Goal, Pace, Slo
 from loadwatch.ui import rates
 
 
@@ -58,3 +61,30 @@ def test_typed_rates(text: str, rate: float) -> None:
 def test_what_is_no_rate(text: str) -> None:
     with pytest.raises(ValueError, match=r"rate|number"):
         rates.parse(text)
+
+
+# -- a search ------------------------------------------------------------------------------------
+
+ASKED = Goal(Slo(p95=0.3), ceiling=400.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "pace", "start"),
+    [
+        ("quick 12", QUICK, 12.0), ("QUICK 2.5/s", QUICK, 2.5), ("careful 5", CAREFUL, 5.0),
+        (" 1 ", CAREFUL, 1.0), ("quick 400", QUICK, 400.0),
+    ],
+)  # fmt: skip
+def test_a_search_as_typed(text: str, pace: Pace, start: float) -> None:
+    goal = rates.goal_of(text, ASKED)
+    assert goal == replace(ASKED, pace=pace, start=start)
+    assert f"trials of {pace.trial:g} s from {start:g}" in rates.told(goal)
+    assert "p95 up to 300 ms" in rates.told(goal)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "quick", "fast 3", "quick 3 4", "quick 0", "401", "-1", "quick nan"]
+)
+def test_what_is_no_search(text: str) -> None:
+    with pytest.raises(ValueError, match=r"quick|rate|number"):
+        rates.goal_of(text, ASKED)

@@ -72,6 +72,14 @@ def test_a_step_that_is_over_is_worked_out_once() -> None:
     assert again[1] is not first[1]
 
 
+def test_a_step_that_is_over_is_looked_back_at_as_it_was() -> None:
+    view, steps = two_steps(), Steps()
+    steps.of(view)
+    (then,) = steps.of(replace(view, end=30, step=view.history.step_until(30)))
+    assert (then.summary.seconds, then.steady) == (30, None)
+    assert then.summary.count("load.completed") == 300
+
+
 def test_what_is_not_begun_at_the_end_of_the_view_is_not_listed() -> None:
     view = two_steps()
     assert len(Steps().of(replace(view, end=60))) == 1

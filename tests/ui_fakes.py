@@ -103,7 +103,7 @@ class FakeControls:
         self.change(groups={**self.status.groups, host: groups})
 
     def find_limit(self, goal: Goal | None = None) -> None:
-        self.calls.append(("find_limit",))
+        self.calls.append(("find_limit", goal))
         if self.status.connections is not None:
             raise PlanError("a closed loop has no rate whose limit could be found")
 

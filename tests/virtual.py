@@ -174,7 +174,7 @@ class VirtualControls(FakeControls):
     """The controls of a run on a virtual clock: commands change what its next seconds are."""
 
     def __init__(self, plan: Plan, run: VirtualRun, goal: Goal) -> None:
-        super().__init__(replace(STATUS, rates={"home": 10.0}))
+        super().__init__(replace(STATUS, rates={"home": 10.0}, goal=goal))
         self.run = run
         self.goal = goal
         self.told: list[str] = []

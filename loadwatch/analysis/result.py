@@ -94,6 +94,8 @@ def _steps(summary: Summary, scenario: str, duration: float) -> dict[str, Any]:
     return {
         "steps": {
             name: _numbers(summary, prefix + name, step_owner(scenario, name), duration, False)
+            | _sizes(summary, step_owner(scenario, name))
+            | _told(summary, step_owner(scenario, name))
             for name in names
         }
     }
@@ -141,7 +143,7 @@ def _sizes(summary: Summary, scenario: str) -> dict[str, dict[str, float]]:
 
 
 def _told(summary: Summary, scenario: str) -> dict[str, Any]:
-    """What the scenario's answers told of the server's work; nothing where they did not."""
+    """What a scenario's, or step's, answers told of the server's work; nothing if they did not."""
     server = f"scenario.{scenario}.{SERVER}"
     if f"{server}.sampled" not in summary.tallies:
         return {}
@@ -149,9 +151,9 @@ def _told(summary: Summary, scenario: str) -> dict[str, Any]:
     numbers: dict[str, dict[str, float | None]] = {}
     for key in sorted(summary.tallies):
         name = key.rpartition(".")[2]
-        _, kind = distribution_of(key) or (None, "")
+        owner, kind = distribution_of(key) or (None, "")
         what, _, entry = kind.partition(".")
-        if key.startswith(f"scenario.{scenario}.") and entry:
+        if owner == scenario and entry:
             value = summary.statistic(key)
             found, scale = (times, 1000) if what == SERVER else (numbers, 1)
             found.setdefault(entry, {})[name] = None if value is None else round(value * scale, 3)

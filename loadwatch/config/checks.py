@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from loadwatch.config.login import check_login
 from loadwatch.config.visits import check_visit
 from loadwatch.core.action import PLACE, awaited, shell_line
 from loadwatch.core.address import parse_address
-from loadwatch.core.errors import PlanError
+from loadwatch.core.errors import PlanError, Wrong
 from loadwatch.core.expression import Column, did_you_mean, parse
-from loadwatch.core.plan import NAME, Access, Action, Data, Group, Host, Load, Plan, Scenario, Step
+from loadwatch.core.plan import (
+    NAME,
+    Access,
+    Action,
+    Data,
+    Group,
+    Host,
+    Load,
+    Plan,
+    Scenario,
+    Step,
+    Target,
+)
 from loadwatch.core.texts import requests_of, taken_before, texts
 
 LONGEST_TIMEOUT = 3600
@@ -34,20 +47,9 @@ def check(plan: Plan, source: str) -> Plan:
     def wrong(where: str, what: str) -> PlanError:
         return PlanError(f"{source}: {where}: {what}")
 
-    target = split_url(plan.target.url, f"{source}: target.url")
-    if target.scheme not in ("http", "https") or not target.hostname:
-        raise wrong("target.url", f"expected http(s)://host…, got {plan.target.url!r}")
-    try:
-        if target.port == 0:
-            raise ValueError("port 0 is no port")
-    except ValueError as error:
-        raise wrong("target.url", str(error)) from None
-    if target.username is not None or target.password is not None:
-        raise wrong("target.url", "put credentials into a header, not into the URL")
+    _check_target(plan.target, source, wrong)
     if not 0 <= plan.load.seed < 2**63:
         raise wrong("load.seed", "expected a whole number from 0 to 2**63 - 1")
-    if plan.target.timeout > LONGEST_TIMEOUT:
-        raise wrong("target.timeout", "at most 1h")
     _check_engine(plan.load, wrong)
     if not plan.scenarios:
         raise wrong("scenario", "at least one [[scenario]] is needed")
@@ -68,10 +70,33 @@ def check(plan: Plan, source: str) -> Plan:
             _check_request(request, own, plan.target.url, wrong)
         check_visit(scenario, plan.load, wrong)
         _check_expressions(scenario, plan.data, wrong)
+    if plan.login is not None:
+        check_login(plan.login, plan.data, plan.target.url, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
         check_groups(host, source)
     _check_actions([action for host in plan.hosts for action in host.actions], wrong)
+    _check_ceiling(plan, wrong)
+    return plan
+
+
+def _check_target(target: Target, source: str, wrong: Wrong) -> None:
+    url = split_url(target.url, f"{source}: target.url")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise wrong("target.url", f"expected http(s)://host…, got {target.url!r}")
+    try:
+        if url.port == 0:
+            raise ValueError("port 0 is no port")
+    except ValueError as error:
+        raise wrong("target.url", str(error)) from None
+    if url.username is not None or url.password is not None:
+        raise wrong("target.url", "put credentials into a header, not into the URL")
+    if target.timeout > LONGEST_TIMEOUT:
+        raise wrong("target.timeout", "at most 1h")
+
+
+def _check_ceiling(plan: Plan, wrong: Wrong) -> None:
+    """No stage may ask for more than the plan's own ceiling."""
     total = sum(scenario.rate for scenario in plan.scenarios)
     if plan.load.max_rate is not None:
         if plan.load.connections:
@@ -82,10 +107,9 @@ def check(plan: Plan, source: str) -> Plan:
                     "load.max_rate", f"the rates sum to {total * scale:g}/s, above the ceiling of "
                     f"{plan.load.max_rate:g}/s"
                 )  # fmt: skip
-    return plan
 
 
-def _check_engine(load: Load, wrong: Callable[[str, str], PlanError]) -> None:
+def _check_engine(load: Load, wrong: Wrong) -> None:
     if load.engine == "wire":
         for name in ("http2", "proxy"):
             if getattr(load, name):
@@ -96,9 +120,7 @@ def _check_engine(load: Load, wrong: Callable[[str, str], PlanError]) -> None:
             raise wrong("load.proxy", "expected http(s)://host:port")
 
 
-def _check_request(
-    scenario: Scenario | Step, where: str, url: str, wrong: Callable[[str, str], PlanError]
-) -> None:
+def _check_request(scenario: Scenario | Step, where: str, url: str, wrong: Wrong) -> None:
     if scenario.method == "CONNECT":
         raise wrong(f"{where}.method", "CONNECT opens a tunnel; `load.proxy` uses one")
     ours, theirs = urlsplit(url), urlsplit(urljoin(url, scenario.path))
@@ -114,9 +136,7 @@ def _check_request(
             raise wrong(f"{where}.headers", f"the value of {name!r} holds a control character")
 
 
-def _check_body(
-    scenario: Scenario | Step, where: str, wrong: Callable[[str, str], PlanError]
-) -> None:
+def _check_body(scenario: Scenario | Step, where: str, wrong: Wrong) -> None:
     bodies = [
         name for name in ("body", "json", "form", "multipart")
         if getattr(scenario, name) is not None
@@ -129,9 +149,7 @@ def _check_body(
         raise wrong(f"{where}.expect.contains", "the answer to HEAD has no body")
 
 
-def _check_expressions(
-    scenario: Scenario, data: Mapping[str, Data], wrong: Callable[[str, str], PlanError]
-) -> None:
+def _check_expressions(scenario: Scenario, data: Mapping[str, Data], wrong: Wrong) -> None:
     """Columns are looked for when the file is read; here only whether there is such a table."""
     where = f"scenario.{scenario.name}"
     for place, text in texts(scenario):
@@ -148,7 +166,7 @@ def _check_expressions(
                 raise wrong(key, f"there is no [data.{column.table}]; {hint}")
 
 
-def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
+def _check_access(host: Host, wrong: Wrong) -> None:
     try:
         parse_address(host.access.to)
     except ValueError as error:
@@ -156,7 +174,7 @@ def _check_access(host: Host, wrong: Callable[[str, str], PlanError]) -> None:
         raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
 
 
-def _check_actions(actions: Sequence[Action], wrong: Callable[[str, str], PlanError]) -> None:
+def _check_actions(actions: Sequence[Action], wrong: Wrong) -> None:
     names = [action.name for action in actions]
     for action in actions:
         where = f"host.action.{action.name}"

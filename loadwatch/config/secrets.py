@@ -14,7 +14,7 @@ from loadwatch.config.checks import check
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import plain, without
 from loadwatch.core.plan import Plan, Scenario
-from loadwatch.core.texts import Place, rewrite
+from loadwatch.core.texts import Place, rewrite, rewrite_login
 
 _ENVIRONMENT = re.compile(r"(?<!\$)\$\{env:([^}]*)\}")
 _SECRET = re.compile(r"auth|cookie|token|key|secret|session|password|csrf", re.IGNORECASE)
@@ -61,6 +61,7 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
 
         return rewrite(written, change)
 
+    login = plan.login and rewrite_login(plan.login, lambda key, text: fill(text, f"login.{key}"))
     target = msgspec.structs.replace(plan.target, url=fill(plan.target.url, "target.url"))
     proxy = plan.load.proxy and fill(plan.load.proxy, "load.proxy")
     filled = msgspec.structs.replace(
@@ -68,6 +69,7 @@ def fill_in(plan: Plan, environ: Mapping[str, str] = os.environ) -> Plan:
         target=target,
         load=msgspec.structs.replace(plan.load, proxy=proxy),
         scenarios=tuple(map(scenario, plan.scenarios)),
+        login=login,
     )
     return check(filled, "after filling in secrets")
 
@@ -81,9 +83,14 @@ def redact(plan: Plan) -> dict[str, Any]:
         is_secret = is_literal_secret if place.field == "headers" else _is_in_clear
         return REDACTED if place.field != "expect" and is_secret(place.name, text) else text
 
+    def blanked_login(key: str, text: str) -> str:
+        name = key.replace("basic", "password")
+        return REDACTED if _is_in_clear(name, text) else text
+
     scenarios = tuple(rewrite(scenario, blanked) for scenario in plan.scenarios)
+    login = plan.login and rewrite_login(plan.login, blanked_login)
     load = msgspec.structs.replace(plan.load, proxy=plan.load.proxy and _bare(plan.load.proxy))
-    shown = msgspec.structs.replace(plan, load=load, scenarios=scenarios)
+    shown = msgspec.structs.replace(plan, load=load, scenarios=scenarios, login=login)
     builtins: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=float)
     return builtins
 

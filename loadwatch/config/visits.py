@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from loadwatch.config.units import duration
-from loadwatch.core.errors import PlanError
+from loadwatch.core.errors import Wrong
 from loadwatch.core.expression import TAKEN
 from loadwatch.core.plan import Load, Plan, Request, Scenario, Step, Take, Think
 
@@ -57,7 +57,7 @@ def with_shares(plan: Plan, document: Mapping[str, Any]) -> Plan:
     return replace(plan, scenarios=scenarios)
 
 
-def check_visit(scenario: Scenario, load: Load, wrong: Callable[[str, str], PlanError]) -> None:
+def check_visit(scenario: Scenario, load: Load, wrong: Wrong) -> None:
     """PlanError for steps that make no sense together."""
     where = f"scenario.{scenario.name}"
     if not scenario.steps:
@@ -86,19 +86,20 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
     return field.default_factory() if has_factory else field.default
 
 
-def _check_step(step: Step, where: str, wrong: Callable[[str, str], PlanError]) -> None:
+def _check_step(step: Step, where: str, wrong: Wrong) -> None:
     _check_think(step.think, where, wrong)
     for name, take in step.take.items():
         key = f"{where}.take.{name}"
         if not TAKEN.fullmatch(name) or name in ("seq", "uuid"):
             raise wrong(key, "a name is made of letters, digits and `_`, and is not seq or uuid")
-        places = [place for place in _PLACES if getattr(take, place) is not None]
-        if len(places) != 1:
-            raise wrong(key, f"it is taken from one of {', '.join(_PLACES)}")
-        _check_take(take, key, wrong)
+        check_take(take, key, wrong)
 
 
-def _check_take(take: Take, key: str, wrong: Callable[[str, str], PlanError]) -> None:
+def check_take(take: Take, key: str, wrong: Wrong) -> None:
+    """PlanError for a value that is taken from nowhere, or from two places."""
+    places = [place for place in _PLACES if getattr(take, place) is not None]
+    if len(places) != 1:
+        raise wrong(key, f"it is taken from one of {', '.join(_PLACES)}")
     if take.attribute is not None and take.css is None:
         raise wrong(f"{key}.attribute", "it is one of an element that `css` selects")
     if take.json not in (None, "") and not str(take.json).startswith("/"):
@@ -109,9 +110,7 @@ def _check_take(take: Take, key: str, wrong: Callable[[str, str], PlanError]) ->
         raise wrong(f"{key}.regex", f"not a regular expression: {error}") from None
 
 
-def _check_think(
-    think: str | Think | None, where: str, wrong: Callable[[str, str], PlanError]
-) -> None:
+def _check_think(think: str | Think | None, where: str, wrong: Wrong) -> None:
     if not isinstance(think, Think):
         return
     is_range = think.least is not None and think.most is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from loadwatch.core.action import Done
-from loadwatch.core.limit import Goal, SearchStatus
+from loadwatch.core.limit import GOAL, Goal, SearchStatus
 from loadwatch.core.plan import SIGNS, Action, Group, Signs, Value
 from loadwatch.core.reading import HostStatus
 
@@ -32,9 +32,9 @@ class RunStatus:
     why the generator itself was the limit (empty: healthy), `warnings` what else looks wrong in it.
     `trials` are what a request of each scenario came to before the first shot, `signs` the plan's.
     `groups` are the process groups of each host: of a replay, where conditions may be unknown,
-    their names. `search` is how the last search for the limit stands. `ended` is how many seconds
-    after the start firing was over for good: nothing makes it go on; None while it may. `actions`
-    are what the plan names, by host.
+    their names. `search` is how the last search for the limit stands, `goal` what the plan asks a
+    search for. `ended` is how many seconds after the start firing was over for good: nothing makes
+    it go on; None while it may. `actions` are what the plan names, by host.
     """
 
     target: str
@@ -52,6 +52,7 @@ class RunStatus:
     trials: tuple[Trial, ...] = ()
     signs: Signs = SIGNS
     search: SearchStatus | None = None
+    goal: Goal = GOAL
     ended: float | None = None
     actions: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ A request's failure is none of these: it is data (`core.bucket`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -24,6 +25,10 @@ class PlanError(LoadwatchError):
     """The plan or the command line is wrong; nothing was started."""
 
     exit_code = 2
+
+
+Wrong = Callable[[str, str], PlanError]
+"""Makes the error of a plan's key: where it stands, and what is wrong there."""
 
 
 class SessionError(LoadwatchError):

@@ -69,6 +69,10 @@ class Goal:
     open_requests: int = 1000
 
 
+GOAL = Goal()
+"""Of a plan that asks for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class RateTrial:
     """One rate (1/s) as it was held from second `first` on, for `seconds` after the warm-up.

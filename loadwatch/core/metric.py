@@ -195,39 +195,31 @@ def _visit_metrics(prefix: str) -> list[Metric]:
     ]
 
 
+def _told_metrics(prefix: str) -> list[Metric]:
+    """What samples of the answers say: of the server's own work, and of their sizes."""
+    time, number, per_second, size = Unit.SECONDS, Unit.NUMBER, Unit.PER_SECOND, Unit.BYTES
+    server, header, body = (f"{prefix}.{name}" for name in ("server", "header", "body"))
+    return [
+        Metric(f"{server}.*.mean", time, "Server-Timing mean, sampled", "gauge", "lower"),
+        Metric(f"{server}.*.p95", time, "Server-Timing p95, sampled", "percentile", "lower"),
+        Metric(f"{header}.*.mean", number, "Number in a header, mean, sampled"),
+        Metric(f"{header}.*.p95", number, "Number in a header, p95, sampled", "percentile"),
+        Metric(f"{server}.sampled", per_second, "Answers read for these", "rate"),
+        Metric(f"{server}.unreadable", per_second, "Of these broken or too many", "rate", "lower"),
+        Metric(f"{body}.compressed", size, "Body as it came, sampled", "gauge", "lower"),
+        Metric(f"{body}.decompressed", size, "Body without its coding, sampled"),
+        Metric(f"{body}.undecoded", per_second, "Codings broken or unknown", "rate", "lower"),
+    ]
+
+
 LOAD_METRICS: tuple[Metric, ...] = (
     *_load_metrics("load"),
     *_load_metrics("scenario.*"),
     *_load_metrics("scenario.*.step.*"),
     *_visit_metrics("load"),
     *_visit_metrics("scenario.*"),
-    Metric(
-        "scenario.*.server.*.mean", Unit.SECONDS, "Server-Timing mean, sampled", "gauge", "lower"
-    ),
-    Metric(
-        "scenario.*.server.*.p95", Unit.SECONDS, "Server-Timing p95, sampled", "percentile", "lower"
-    ),
-    Metric("scenario.*.header.*.mean", Unit.NUMBER, "Number in a header, mean, sampled"),
-    Metric(
-        "scenario.*.header.*.p95", Unit.NUMBER, "Number in a header, p95, sampled", "percentile"
-    ),
-    Metric("scenario.*.server.sampled", Unit.PER_SECOND, "Answers read for these", "rate"),
-    Metric(
-        "scenario.*.server.unreadable",
-        Unit.PER_SECOND,
-        "Of these broken, or too many",
-        "rate",
-        "lower",
-    ),
-    Metric("scenario.*.body.compressed", Unit.BYTES, "Body as it came, sampled", "gauge", "lower"),
-    Metric("scenario.*.body.decompressed", Unit.BYTES, "Body without its coding, sampled"),
-    Metric(
-        "scenario.*.body.undecoded",
-        Unit.PER_SECOND,
-        "Bodies with a broken or unknown coding",
-        "rate",
-        "lower",
-    ),
+    *_told_metrics("scenario.*"),
+    *_told_metrics("scenario.*.step.*"),
     Metric("generator.cpu", Unit.SHARE, "Generator CPU", "gauge", "lower"),
     Metric("generator.loop_lag", Unit.SECONDS, "Generator loop lag", "maximum", "lower"),
     Metric("generator.descriptors", Unit.SHARE, "Generator file descriptors", "maximum", "lower"),

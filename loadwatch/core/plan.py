@@ -168,7 +168,8 @@ class Scenario(Request, frozen=True, forbid_unknown_fields=True, rename={"steps"
 
     With steps it is one of visits: the rate counts visits per second, `think` is the time before
     each step but the first, and `headers` are those of every step. With `load.rate` a scenario has
-    a `weight` instead of a rate.
+    a `weight` instead of a rate. Without `login` its requests are nobody's, whatever the plan's
+    login says.
     """
 
     name: Name
@@ -177,6 +178,26 @@ class Scenario(Request, frozen=True, forbid_unknown_fields=True, rename={"steps"
     weight: Weight | None = None
     think: Pause | Think | None = None
     steps: tuple[Step, ...] = ()
+    login: bool = True
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the users of the plan's data log in before the run, `parallel` at once.
+
+    By the `form` on a page, whose `fields` are filled in, and it worked if the answer is not the
+    form again (or as `expect` says); by `basic`, `user:password`; or by a `token`, which a POST of
+    `fields` or `json` to this path answers with, and which is taken from there for `scheme`.
+    """
+
+    form: str | None = None
+    basic: str | None = None
+    token: str | None = None
+    fields: dict[str, str] = {}
+    json: dict[str, str] | None = None
+    take: Take = Take(json="/access_token")
+    scheme: str = "Bearer"
+    expect: Expect = Expect()
+    parallel: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -365,3 +386,4 @@ class Plan(
     verdict: Signs = SIGNS
     ui: Ui = Ui()
     data: dict[Name, Data] = {}
+    login: Login | None = None

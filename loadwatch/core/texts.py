@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from loadwatch.core.plan import Scenario, Step
+from loadwatch.core.plan import Login, Scenario, Step
 
 _FIELDS = ("path", "query", "headers", "body", "json", "form", "multipart")
 
@@ -51,6 +51,29 @@ def texts(scenario: Scenario) -> Iterator[tuple[Place, str]]:
         return text
 
     rewrite(scenario, note)
+    return iter(found)
+
+
+def rewrite_login(login: Login, change: Callable[[str, str], str]) -> Login:
+    """`login` with every text as `change` makes it, which gets its key and the text."""
+
+    def at(place: str, key: str, text: str) -> str:
+        return change(f"{place}.{key}".rstrip("."), text)
+
+    places = ("basic", "fields", "json")
+    changed = {name: _rewrite(getattr(login, name), "", partial(at, name)) for name in places}
+    return msgspec.structs.replace(login, **changed)
+
+
+def login_texts(login: Login) -> Iterator[tuple[str, str]]:
+    """Every text of a login with its key, such as `fields.password`."""
+    found: list[tuple[str, str]] = []
+
+    def note(key: str, text: str) -> str:
+        found.append((key, text))
+        return text
+
+    rewrite_login(login, note)
     return iter(found)
 
 

@@ -128,6 +128,7 @@ class Ticker:
                 _put_told(f"scenario.{name}", part, values)
                 for step, own in part.steps.items():
                     _put_load(f"scenario.{name}.step.{step}", own, values)
+                    _put_told(f"scenario.{name}.step.{step}", own, values)
             values.update(self._generator)
             values.update(self._assess(values))
         late = self._put_late()
@@ -330,7 +331,6 @@ def _histograms(
             found[name, "service"] = part.service
         if part.lag:
             found[name, "lag"] = part.lag
-        if name in scenarios:
-            for kind, counts in part.told.items():
-                found[name, kind] = counts
+        for kind, counts in part.told.items():
+            found[name, kind] = counts
     return found

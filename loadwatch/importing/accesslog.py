@@ -17,7 +17,7 @@ from statistics import median
 from typing import NamedTuple
 
 from loadwatch.core.errors import PlanError
-from loadwatch.importing.draft import Draft, Request, Step
+from loadwatch.importing.draft import Draft, Request, Step, Visit
 from loadwatch.importing.static import is_static
 
 HOUR = 3600
@@ -58,11 +58,13 @@ def read(
     rate: float | None = None,
     with_static: bool = False,
     most: int = MOST,
+    sampled: int = 0,
 ) -> Draft:
     """The mix of pages of a log called `name`, at the rate (1/s) of its busiest hour unless told.
 
     Pages that differ in a number only are one kind, for which the most frequent stands; the `most`
-    frequent kinds share the rate. PlanError if there is none.
+    frequent kinds share the rate. With `sampled`, so many visits stand for all of them instead, at
+    the rate at which visits began. PlanError if there is none.
     """
     draft = Draft(f"the access log {name}")
     draft.leave_out("cookies and logins: a log does not have them")
@@ -75,11 +77,21 @@ def read(
         f" {datetime.fromtimestamp(begin, UTC):%Y-%m-%d %H:%M} UTC on, {count / seconds:.4g}"
         f" per second, of {len(hits):,} in the log."
     )
-    _tell_visits(draft, visits(hits))
+    found = visits(hits)
+    _tell_visits(draft, found)
+    origin = target.rstrip("/")
+    if sampled:
+        _, count, seconds = busiest(sorted(visit[0].at for visit in found))
+        chosen = sample(found, sampled)
+        each = (rate or count / seconds) / len(chosen)
+        draft.compose(
+            [(_steps(origin, visit), each) for visit in chosen],
+            "its share of the visits per second",
+        )
+        return draft
     whole = rate or count / seconds
     shares = _mix(draft, Counter(hit.path for hit in hits), most)
     why = "its share of the rate asked for by --rate" if rate else "its share of the busiest hour"
-    origin = target.rstrip("/")
     draft.compose(
         [((Step(Request(origin + path)),), whole * share) for path, share in shares], why
     )  # fmt: skip
@@ -171,6 +183,22 @@ def visits(hits: Sequence[Hit], gap: int = GAP) -> list[list[Hit]]:
             found.append(visit)
         visit.append(hit)
     return found
+
+
+def sample(found: Sequence[list[Hit]], number: int) -> list[list[Hit]]:
+    """So many visits for all of them: of as many equal groups, by length, the middle ones."""
+    ordered = sorted(found, key=lambda visit: (len(visit), [hit.path for hit in visit]))
+    number = min(number, len(ordered))
+    return [ordered[(2 * group + 1) * len(ordered) // (2 * number)] for group in range(number)]
+
+
+def _steps(origin: str, visit: Sequence[Hit]) -> Visit:
+    """A visit's requests, with the pauses between them."""
+    pauses = [float(after.at - before.at) for before, after in pairwise(visit)]
+    return tuple(
+        Step(Request(origin + hit.path), pause)
+        for hit, pause in zip(visit, [*pauses, 0.0], strict=True)
+    )
 
 
 def _tell_visits(draft: Draft, found: list[list[Hit]]) -> None:

@@ -6,14 +6,16 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
-from loadwatch.config import HEADER_NAME, scenario_name
+from loadwatch.config import HEADER_NAME, scenario_name, spelled
+from loadwatch.core import plan
 from loadwatch.core.errors import PlanError
 from loadwatch.core.naming import unique
-from loadwatch.core.plan import Load, Plan, Scenario, Stage, Target
+from loadwatch.core.plan import Load, Plan, Scenario, Seconds, Stage, Target
 from loadwatch.importing.secrets import Secrets
 from loadwatch.remote.text import clean
 
@@ -135,19 +137,17 @@ class Draft:
         if there are none.
         """
         origin = self._target([(step, rate) for visit, rate in shares for step in visit])
-        rates: dict[Request, float] = {}
+        rates: dict[Visit, float] = {}
         for visit, rate in shares:
-            if len(visit) > 1:
-                self.leave_out("the order and the pauses of visits: their requests are independent")
-            for step in visit:
-                if step.request.origin == origin:
-                    rates[step.request] = rates.get(step.request, 0.0) + rate
+            here = tuple(step for step in visit if step.request.origin == origin)
+            if here:
+                rates[here] = rates.get(here, 0.0) + rate
         scenarios: list[Scenario] = []
-        for request, rate in rates.items():
+        for visit, rate in rates.items():
             taken = {scenario.name for scenario in scenarios}
-            name = unique(scenario_name(request.path)[:LONGEST_NAME], taken)
+            name = unique("visit" if len(visit) > 1 else _name(visit[0]), taken)
             self.comments[f"scenario.{name}.rate"] = why
-            scenarios.append(self._scenario(name, request, rate))
+            scenarios.append(self._scenario(name, visit, float(f"{rate:.4g}")))
         target = msgspec.structs.replace(target, url=origin)
         self.plan = Plan(target, load, tuple(scenarios), stages=stages)
 
@@ -164,7 +164,19 @@ class Draft:
                 self.leave_out(f"requests to {other}: a plan has one target, here {origin}")
         return origin
 
-    def _scenario(self, name: str, request: Request, rate: float) -> Scenario:
+    def _scenario(self, name: str, visit: Visit, rate: float) -> Scenario:
+        """A single request, or a visit: each step's pause is that after the one before it."""
+        if len(visit) == 1:
+            return Scenario(name, rate=rate, **self._sent(visit[0].request))
+        steps: list[plan.Step] = []
+        for before, step in zip((None, *visit), visit, strict=False):
+            think = spelled(Seconds(before.think)) if before and before.think else None
+            own = unique(_name(step), {step.name for step in steps})
+            steps.append(plan.Step(own, think=think, **self._sent(step.request)))
+        return Scenario(name, rate=rate, steps=tuple(steps))
+
+    def _sent(self, request: Request) -> dict[str, Any]:
+        """What scenarios and steps have in common: the fields of a request."""
         body = request.body
         if request.file == "-":
             self.leave_out("a body from stdin: give it as a file")
@@ -175,9 +187,7 @@ class Draft:
             body = plain and self.secrets.body(plain)
         path = self.secrets.query(encoded(request.path).replace("${", "%24%7B"))
         headers = self._headers(request)
-        return Scenario(
-            name, path, float(f"{rate:.4g}"), headers=headers, method=request.method, body=body
-        )
+        return {"path": path, "headers": headers, "method": request.method, "body": body}
 
     def _headers(self, request: Request) -> dict[str, str]:
         """The headers that a plan can hold; of those given twice the last, cookies joined."""
@@ -216,6 +226,10 @@ class Draft:
         else:
             return text
         return None
+
+
+def _name(step: Step) -> str:
+    return scenario_name(step.request.path)[:LONGEST_NAME]
 
 
 def encoded(path: str) -> str:

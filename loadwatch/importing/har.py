@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +12,8 @@ import msgspec
 from loadwatch.core.errors import PlanError
 from loadwatch.importing.draft import FIRST_RATE, Draft, Request, Step, Visit
 from loadwatch.importing.static import is_static
+
+Headers = tuple[tuple[str, str], ...]
 
 PAUSE = 0.1
 """Seconds between requests from which on somebody took them, and not the browser."""
@@ -40,6 +43,7 @@ class _Content(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Response(msgspec.Struct, frozen=True):
     status: int = 0
+    cookies: list[_Pair] = []
     content: _Content = _Content()
 
 
@@ -108,14 +112,31 @@ def _chosen(
 def _visit(draft: Draft, entries: list[_Entry]) -> Visit:
     """The requests, and between them the pauses in which nothing was under way."""
     steps: list[Step] = []
+    given: set[str] = set()
     ends = [e.started_date_time.timestamp() + max(0.0, e.time or 0.0) / 1000 for e in entries]
     for number, entry in enumerate(entries):
         think = 0.0
         if number + 1 < len(entries):
             following = entries[number + 1].started_date_time.timestamp()
             think = round(following - max(ends[: number + 1]), 2)
-        steps.append(Step(_request(draft, entry.request), think if think >= PAUSE else 0.0))
+        request = _request(draft, entry.request)
+        request = replace(request, headers=tuple(_without(request.headers, given)))
+        steps.append(Step(request, think if think >= PAUSE else 0.0))
+        given |= {cookie.name for cookie in entry.response.cookies}
+    if given:
+        names = ", ".join(sorted(given))
+        draft.leave_out(f"the values of cookies that the site sets in the visit: {names}")
     return tuple(steps)
+
+
+def _without(headers: Headers, cookies: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The headers without those cookies that a visit's own jar will hold by then."""
+    for name, value in headers:
+        if name.lower() == "cookie":
+            pairs = map(str.strip, value.split(";"))
+            value = "; ".join(pair for pair in pairs if pair.partition("=")[0] not in cookies)
+        if value or name.lower() != "cookie":
+            yield name, value
 
 
 def _request(draft: Draft, request: _Request) -> Request:

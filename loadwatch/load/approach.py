@@ -1,10 +1,11 @@
 """Is the target there? Looks step by step, as far as it gets: its name, TCP, TLS, an answer each.
 
-One request per scenario is sent (`load.dry`), and nothing else.
+One request per scenario is sent (`load.dry`), after one login where the plan has any, and no other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import time
@@ -12,12 +13,14 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from loadwatch.core.controls import Trial
+from loadwatch.core.errors import PlanError
 from loadwatch.core.finding import Finding, Verdict
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import Plan
 from loadwatch.load.dry import try_out
 from loadwatch.load.engine import tls_context
 from loadwatch.load.fleet import share_out
+from loadwatch.load.login import log_in
 from loadwatch.load.messages import Job
 
 
@@ -33,7 +36,15 @@ def approach(plan: Plan) -> Iterator[Finding]:
             yield found
             if found.verdict == "failure":
                 return
-    yield from map(_answer, try_out(plan))
+    sessions = None
+    if plan.login is not None:
+        try:
+            sessions = asyncio.run(log_in(plan, job, most=1))
+        except PlanError as error:
+            yield _finding("login", "failure", str(error))
+            return
+        yield _finding("login", "ok", "the first user is let in")
+    yield from map(_answer, try_out(plan, sessions))
 
 
 def _finding(name: str, verdict: Verdict, text: str, advice: str = "") -> Finding:

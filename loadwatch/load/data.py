@@ -6,7 +6,7 @@ import csv
 import itertools
 import math
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,12 @@ from loadwatch.core.expression import Column, did_you_mean, parse
 from loadwatch.core.plan import Data, Plan, Scenario
 from loadwatch.core.texts import taken_before, texts
 from loadwatch.load.messages import Job, Table
+
+SESSION = "(login)"
+"""The column that no file has: what came of a row's login."""
+
+EVERYBODY = "everybody"
+"""The table of a login that is the same for all: its one row."""
 
 _TAIL = 5.0
 """Standard deviations of a Poisson count: it is larger once in three million runs."""
@@ -31,14 +37,27 @@ def columns_of(scenario: Scenario) -> set[Column]:
     }
 
 
-def tables(plan: Plan) -> list[Table]:
-    """The data that the plan's scenarios use. PlanError as `read` raises it."""
+def tables(plan: Plan, sessions: Sequence[str] | None = None) -> list[Table]:
+    """The data that the plan's scenarios use. PlanError as `read` raises it.
+
+    The column `SESSION` holds the `sessions` of the rows, again from the first where there are
+    fewer; without them its own name.
+    """
     used = set().union(*map(columns_of, plan.scenarios))
-    return [
-        read(name, data, {column.name for column in used if column.table == name})
-        for name, data in plan.data.items()
-        if any(column.table == name for column in used)
-    ]
+    found = []
+    for name, data in plan.data.items():
+        wanted = {column.name for column in used if column.table == name}
+        if not wanted:
+            continue
+        table = read(name, data, wanted - {SESSION})
+        if SESSION in wanted:
+            every = itertools.cycle(sessions or [SESSION])
+            table.rows = [[*row, next(every)] for row in table.rows]
+            table.columns.append(SESSION)
+        found.append(table)
+    if any(column.table == EVERYBODY for column in used):
+        found.append(Table(EVERYBODY, "in order", [SESSION], [[(sessions or [SESSION])[0]]]))
+    return found
 
 
 def read(name: str, data: Data, wanted: Collection[str]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
 from urllib.parse import urljoin
 
 import httpx
@@ -38,12 +39,14 @@ MEANINGS = {
 }
 
 
-def try_out(plan: Plan) -> tuple[Trial, ...]:
+def try_out(plan: Plan, sessions: Sequence[str] | None = None) -> tuple[Trial, ...]:
     """What a request of each scenario comes to; `plan` with its secrets in place.
+
+    `sessions` are what came of its logins.
 
     Blocks: call it in a thread. Redirects are not followed.
     """
-    job = share_out(plan)[0]
+    job = share_out(plan, sessions)[0]
     try:
         tls = tls_context(job)
         verify = False if tls is None else tls

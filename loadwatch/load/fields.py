@@ -21,13 +21,14 @@ def scenario_job(scenario: Scenario, target: Target) -> ScenarioJob:
         headers = {**scenario.headers, **step.headers}
         own = _job(step, headers, target, f"scenario.{scenario.name}.step.{step.name}")
         own.taken = taken_before(scenario, step.name)
-        own.take = [_take(name, take) for name, take in step.take.items()]
+        own.take = [take_job(name, take) for name, take in step.take.items()]
         own.think = _think(step.think or scenario.think)
         job.steps.append(own)
     return job
 
 
-def _take(name: str, take: Take) -> TakeJob:
+def take_job(name: str, take: Take) -> TakeJob:
+    """What is taken as `name`, for the workers."""
     for source in ("header", "cookie", "json", "css", "regex"):
         what = getattr(take, source)
         if what is not None:

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from loadwatch.core.bucket import Bucket
 from loadwatch.core.errors import GeneratorError, PlanError
@@ -14,6 +15,10 @@ from loadwatch.core.plan import Plan
 from loadwatch.load import messages
 from loadwatch.load.data import ensure_supply, tables
 from loadwatch.load.fields import scenario_job
+from loadwatch.load.sessions import Progress, acting, login_job
+
+if TYPE_CHECKING:
+    from loadwatch.load.renewal import Renewal
 
 STARTUP = 20.0
 """Seconds that a worker may take until it is ready."""
@@ -23,6 +28,9 @@ RATE_PER_WORKER = 20_000
 
 STDERR_TAIL = 2000
 """Bytes kept of what a dying worker says."""
+
+STUCK = 10
+"""Seconds in a row that a worker may leave unreported before it is given up."""
 
 
 class Fleet:
@@ -44,7 +52,10 @@ class Fleet:
         self._on_death = on_death
         self._duration = duration
         self._workers: list[_Process] = []
+        self.sessions: Sequence[str] | None = None
+        self._renewal: Renewal | None = None
         self._closing = False
+        self._missed: dict[int, int] = {}
         self._ends: list[float] = []
 
     @property
@@ -67,6 +78,23 @@ class Fleet:
         closed = self._plan.load.connections is not None
         return (max if closed else min)(self._ends, default=0.0)
 
+    async def log_in(self, progress: Progress, tell: Callable[[str], None]) -> None:
+        """Log in the users of the plan's data, before `start`, and again when sessions expire.
+
+        `tell` gets a line of what became of it. PlanError for the first one who is not let in.
+        """
+        # They load httpx, which a run without logins does not wait for.
+        from loadwatch.load.login import log_in
+        from loadwatch.load.renewal import Renewal
+
+        (job, *_) = await asyncio.to_thread(share_out, self._plan)
+        self.sessions = await log_in(self._plan, job, progress)
+        self._renewal = Renewal(self._plan, job, self._renewed, tell)
+        tell(f"{len(self.sessions)} users have logged in")
+
+    def _renewed(self, row: int, session: str) -> None:
+        self._send(messages.Renewed(row, session))
+
     async def start(self) -> None:
         """Spawn the workers and wait until each has rendered its requests.
 
@@ -88,9 +116,9 @@ class Fleet:
             raise
 
     def _jobs(self) -> list[messages.Job]:
-        jobs = share_out(self._plan)
+        jobs = share_out(self._plan, self.sessions)
         for table in jobs[0].data:
-            ensure_supply(self._plan, table, self._duration)
+            ensure_supply(acting(self._plan), table, self._duration)
         return jobs
 
     def begin(self, at: float) -> None:
@@ -105,15 +133,20 @@ class Fleet:
         """Fire nothing that is due at `at` or later; open requests run out."""
         self._send(messages.Finish(at))
 
-    def kill(self, numbers: Collection[int]) -> None:
-        """End workers that do not answer any more."""
+    def look_after(self, late: Collection[int]) -> str:
+        """Give up workers that have been late for too long, second by second; who is, in words."""
+        self._missed = {number: self._missed.get(number, 0) + 1 for number in late}
         for worker in self._workers:
-            if worker.number in numbers:
+            if self._missed.get(worker.number, 0) >= STUCK:
                 worker.process.kill()
+        names = ", ".join(str(number + 1) for number in sorted(late))
+        return f"load worker {names} did not report in time" if late else ""
 
     async def close(self) -> None:
         """End every worker, whatever it does; nothing of it is left when this returns."""
         self._closing = True
+        if self._renewal is not None:
+            await self._renewal.close()
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     def _send(self, message: messages.Command) -> None:
@@ -128,6 +161,9 @@ class Fleet:
             case messages.Failed():
                 if not worker.ready.done():
                     worker.ready.set_exception(PlanError(report.reason))
+            case messages.Expired():
+                if self._renewal is not None:
+                    self._renewal.expired(report.row)
             case messages.Second():
                 self._on_bucket(report.bucket)
             case messages.Done():
@@ -141,15 +177,18 @@ class Fleet:
             self._on_death(f"load worker {worker.number + 1} died: {reason}")
 
 
-def share_out(plan: Plan) -> list[messages.Job]:
+def share_out(plan: Plan, sessions: Sequence[str] | None = None) -> list[messages.Job]:
     """The plan as one job per worker: open requests, connections and request counts divided.
+
+    `sessions` are what came of the logins (`load.login`).
 
     The rates are not divided: workers interleave on one schedule, and on the rows of the data.
     PlanError for data that is not there.
     """
+    plan = acting(plan)
     load, workers = plan.load, workers_of(plan)
     scenarios = [scenario_job(scenario, plan.target) for scenario in plan.scenarios]
-    data = tables(plan)
+    data = tables(plan, sessions)
 
     def part(total: int, worker: int) -> int:
         return total // workers + (worker < total % workers)
@@ -173,6 +212,7 @@ def share_out(plan: Plan) -> list[messages.Job]:
             http2=load.http2,
             proxy=load.proxy,
             data=data,
+            login=login_job(plan),
             server_timing=list(plan.target.server_timing),
             compression=load.compression,
             revalidate=load.revalidate,

@@ -104,6 +104,9 @@ class HttpxEngine:
             stream.sample.take(response.headers.raw)
         if stream.validators is not None:
             stream.validators.heard(exchange.request, response.status_code, head_of(response))
+        if stream.doorman is not None:
+            head = head_of(response)
+            exchange.is_out = stream.doorman.is_out(exchange.request, response.status_code, head)
         if response.status_code in STATUSES:
             asked = (response.headers.get(name, "") for name in ("Retry-After", "Date"))
             stream.retry_after = retry_after(*asked)
@@ -151,7 +154,7 @@ class _Exchange:
     `answer` is what came, where it is looked at.
     """
 
-    __slots__ = ("_sent", "answer", "due", "fired", "request", "stream")
+    __slots__ = ("_sent", "answer", "due", "fired", "is_out", "request", "stream")
 
     def __init__(self, stream: Stream, request: bytes, due: float, fired: float) -> None:
         self.stream = stream
@@ -159,10 +162,13 @@ class _Exchange:
         self.due = due
         self.fired = fired
         self.answer: Answer | None = None
+        self.is_out = False
         self._sent = False
 
     def look(self) -> bool:
-        """Whether the body of the answer is as wanted."""
+        """Whether the body of the answer is as wanted, and for somebody who is logged in."""
+        if self.is_out:
+            return False
         if self.answer is None or not isinstance(self.request, Checked):
             return True
         return self.request.look(self.answer)

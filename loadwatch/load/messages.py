@@ -78,6 +78,18 @@ class Table(msgspec.Struct):
     rows: list[list[str]]
 
 
+class LoginJob(msgspec.Struct, frozen=True):
+    """Whose sessions expire: the rows of `table`, which show them by `header`.
+
+    `path` is that of the login page, at the target's `url`; None where there is no page.
+    """
+
+    table: str
+    header: Literal["Cookie", "Authorization"]
+    url: str
+    path: str | None
+
+
 class Job(msgspec.Struct, tag=True):
     """Everything a worker needs before the start. `worker` counts from 0 to `workers` - 1.
 
@@ -101,6 +113,7 @@ class Job(msgspec.Struct, tag=True):
     http2: bool = False
     proxy: str | None = None
     data: list[Table] = []
+    login: LoginJob | None = None
     server_timing: list[str] = []
     compression: bool = True
     revalidate: bool = False
@@ -129,7 +142,14 @@ class Finish(msgspec.Struct, tag=True):
     at: float
 
 
-Command = Job | Begin | Rates | Finish
+class Renewed(msgspec.Struct, tag=True):
+    """The user of a row (from 0) has logged in again: what requests show from now on."""
+
+    row: int
+    session: str
+
+
+Command = Job | Begin | Rates | Finish | Renewed
 
 
 class Ready(msgspec.Struct, tag=True):
@@ -148,13 +168,19 @@ class Failed(msgspec.Struct, tag=True):
     reason: str
 
 
+class Expired(msgspec.Struct, tag=True):
+    """The session of a row's user (from 0) is over."""
+
+    row: int
+
+
 class Second(msgspec.Struct, tag=True):
     """A closed second."""
 
     bucket: Bucket
 
 
-Report = Ready | Done | Failed | Second
+Report = Ready | Done | Failed | Expired | Second
 
 HEADER = 4
 """Bytes of the length before each message, big-endian."""

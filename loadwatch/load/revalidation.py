@@ -56,6 +56,4 @@ class Validators:
 def _with_tag(request: bytes, tag: bytes) -> bytes:
     head, end, body = request.partition(_HEAD_END)
     asking = b"%b\r\nIf-None-Match: %b%b%b" % (head, tag, end, body)
-    if isinstance(request, Checked):
-        return Checked(asking, request.contains, request.max_bytes)
-    return asking
+    return request.again(asking) if isinstance(request, Checked) else asking

@@ -10,13 +10,12 @@ from typing import Protocol
 from loadwatch.core.bucket import ScenarioBucket
 from loadwatch.core.histogram import SUB_BUCKET_BITS
 from loadwatch.load.answer import Answer
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.pushback import STATUSES, of_head
 from loadwatch.load.repeat import Repeat, learn
 from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.weighing import Scales
-
-NOT_MODIFIED = 304
 
 _HEAD_END = b"\r\n\r\n"
 
@@ -80,6 +79,7 @@ class Stream:
         "bodiless",
         "checked",
         "connected",
+        "doorman",
         "dropped",
         "keep",
         "known",
@@ -116,18 +116,20 @@ class Stream:
         checked: bool = False,
         sample: Sample | None = None,
         validators: Validators | None = None,
+        doorman: Doorman | None = None,
     ) -> None:
         self.name = name
         endless = repeat(requests) if isinstance(requests, bytes) else requests
         self._statuses = frozenset(statuses)
         if validators is not None:
             endless = validators.conditional(endless)
-            self._statuses |= {NOT_MODIFIED} if 200 in statuses else set()
+            self._statuses |= {304} if 200 in statuses else set()
         self.validators = validators
         self.next_request: Callable[[], bytes] = endless.__next__
         self.bodiless = bodiless
         self.arrivals = arrivals
         self.timeout = timeout
+        self.doorman = doorman
         self.checked = checked
         self.open: dict[Open, None] = {}
         self.swept = math.inf
@@ -199,7 +201,8 @@ class Stream:
         """
         self.lessons -= 1
         repeat = learn(response, status)
-        if repeat is not None:
+        is_plain = self.doorman is None or status < 300  # else it may be for somebody who is out
+        if repeat is not None and is_plain:
             self._settle()
             self._repeat = repeat
             self._wire_size = size
@@ -236,6 +239,8 @@ class Stream:
         """
         if self.validators is not None:
             self.validators.heard(request, status, head)
+        if self.doorman is not None and self.doorman.is_out(request, status, head):
+            met = False
         if self.sample.left:
             self.sample.read(head)
         if status in STATUSES:
@@ -246,10 +251,8 @@ class Stream:
         """So many responses had this status; returns whether they are good.
 
         Those that are expected, or below 400 where nothing is, are goodput. Another one, or a body
-        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway. A
-        304 says that the body is the one that was looked at before.
+        that is not as wanted, is an error of kind `content`; a server error (5xx) is one anyway.
         """
-        met = met or status == NOT_MODIFIED
         bucket = self._bucket
         bucket.completed += times
         bucket.status[status] = bucket.status.get(status, 0) + times

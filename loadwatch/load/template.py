@@ -21,7 +21,7 @@ import msgspec
 from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Column, Expression, Random, Sequence, Taken, Uuid, parse
 from loadwatch.load.answer import Checked
-from loadwatch.load.data import rows_for
+from loadwatch.load.data import SESSION, rows_for
 from loadwatch.load.messages import Job, Part, ScenarioJob, Table
 from loadwatch.load.request import build, render
 
@@ -106,7 +106,25 @@ class Rows:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._rows = {table.name: rows_for(table, job) for table in job.data}
+        self._sessions: list[tuple[list[Hole], list[Cells]]] = []
+        self.numbers = {table.name: rows_for(table, job) for table in job.data}
+
+    def encoded(self, table: Table, holes: list[Hole]) -> list[Cells]:
+        """The values that `holes` get of each row."""
+        cells = _encoded(table, holes)
+        if any(hole.expression == Column(table.name, SESSION) for hole in holes):
+            self._sessions.append((holes, cells))
+        return cells
+
+    def renew(self, row: int, session: str) -> None:
+        """The user of this row (from 0) has another session."""
+        for holes, cells in self._sessions:
+            cells[row] = tuple(
+                hole.encode(session)
+                if isinstance(hole.expression, Column) and hole.expression.name == SESSION
+                else cell
+                for hole, cell in zip(holes, cells[row], strict=True)
+            )
 
     def requests(self, scenario: ScenarioJob) -> Iterator[bytes]:
         """The requests of a scenario, of visits their first ones. PlanError for what cannot be."""
@@ -114,7 +132,7 @@ class Rows:
             script = self.script(scenario)
             return (script.templates[0].filled(drawn, {}) for drawn in script.draws)
         try:
-            return _requests(self._job, scenario, self._rows)
+            return _requests(self._job, scenario, self)
         except PlanError as error:  # it quotes nothing of the scenario's secrets
             raise PlanError(f"scenario.{scenario.name}: {error}") from None
 
@@ -133,7 +151,7 @@ class Rows:
         if not holes:
             return Script(templates, repeat({}))
         try:
-            cells = _cells(self._job, scenario.name, holes, self._rows)
+            cells = _cells(self._job, scenario.name, holes, self)
         except PlanError as error:
             raise PlanError(f"scenario.{scenario.name}: {error}") from None
         return Script(templates, (dict(zip(holes, drawn, strict=True)) for drawn in cells))
@@ -214,7 +232,7 @@ def _part(part: Part, marks: _Marks) -> tuple[Any, ...]:
     return named if part.type is None else (*named, part.type)
 
 
-def _requests(job: Job, scenario: ScenarioJob, rows: dict[str, Iterator[int]]) -> Iterator[bytes]:
+def _requests(job: Job, scenario: ScenarioJob, rows: Rows) -> Iterator[bytes]:
     template = prepare(job, scenario)
     if not template.holes:
         return repeat(template.fill(()))
@@ -224,9 +242,7 @@ def _requests(job: Job, scenario: ScenarioJob, rows: dict[str, Iterator[int]]) -
     return map(template.fill, cells)
 
 
-def _cells(
-    job: Job, scenario: str, holes: tuple[Hole, ...], rows: dict[str, Iterator[int]]
-) -> Iterator[Cells]:
+def _cells(job: Job, scenario: str, holes: tuple[Hole, ...], rows: Rows) -> Iterator[Cells]:
     """The values of each request: an expression has one value in all of it."""
     tables = {table.name: table for table in job.data}
     sources: list[Iterator[Cells]] = []
@@ -240,7 +256,8 @@ def _cells(
         groups.setdefault(group, []).append(hole)
     for group, own in groups.items():
         if isinstance(group, str):
-            sources.append(map(_encoded(tables[group], own).__getitem__, rows[group]))
+            cells = rows.encoded(tables[group], own)
+            sources.append(map(cells.__getitem__, rows.numbers[group]))
         else:
             sources.append(_spread(_values(job, scenario, own[0].expression), own))
         places |= {hole: (len(sources) - 1, index) for index, hole in enumerate(own)}

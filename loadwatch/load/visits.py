@@ -20,7 +20,9 @@ from loadwatch.core.errors import PlanError
 from loadwatch.core.expression import Taken
 from loadwatch.load.answer import Answer, Checked
 from loadwatch.load.cookies import Jar
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.messages import Job, ScenarioJob, ThinkJob
+from loadwatch.load.revalidation import Validators
 from loadwatch.load.servertiming import Sample
 from loadwatch.load.stream import Stream
 from loadwatch.load.taking import Taker, taker
@@ -97,11 +99,13 @@ class Visits:
     """
 
     def __init__(
-        self, job: Job, scenario: ScenarioJob, rows: Rows, clock: Callable[[], float]
-    ) -> None:
+        self, job: Job, scenario: ScenarioJob, rows: Rows, clock: Callable[[], float],
+        doorman: Doorman | None = None,
+    ) -> None:  # fmt: skip
         url = urlsplit(job.url)
         self.host, self.secure = url.hostname or "", url.scheme == "https"
         self.clock = clock
+        self._doorman = doorman
         self.active = self.completed = self.failed = 0
         script = rows.script(scenario)
         self._draws = script.draws
@@ -143,7 +147,10 @@ class Visits:
                 timeout=own.timeout,
                 statuses=own.statuses,
                 checked=True,
+                doorman=self._doorman,
                 sample=Sample(job.server_timing),
+                # Of a 304 nothing could be taken.
+                validators=Validators() if job.revalidate and not own.take else None,
             )
             later = (hole for after in templates[number + 1 :] for hole in after.holes)
             try:
@@ -248,6 +255,10 @@ class VisitRequest(Checked):
         own = cls(request, wanted.contains, wanted.max_bytes)
         own.visit = visit
         return own
+
+    def again(self, request: bytes) -> VisitRequest:
+        """The same with other bytes."""
+        return VisitRequest.of(self.visit, request, self)
 
     def look(self, answer: Answer) -> bool:
         """Look at the answer: whether it is as wanted, and has what is taken from it."""

@@ -20,6 +20,8 @@ from loadwatch.core.bucket import Bucket, ScenarioBucket
 from loadwatch.core.errors import LoadwatchError
 from loadwatch.load import messages
 from loadwatch.load.arrivals import Arrivals, phases
+from loadwatch.load.data import SESSION
+from loadwatch.load.doorman import Doorman
 from loadwatch.load.engine import engine
 from loadwatch.load.generator import ClosedLoop, OpenLoop
 from loadwatch.load.revalidation import Validators
@@ -158,9 +160,10 @@ class Task:
 
     def __init__(self, job: messages.Job) -> None:
         self.job = job
-        rows = Rows(job)
+        self.rows = rows = Rows(job)
+        self.doorman = doorman = _doorman(job)
         self.scenarios = [
-            Visits(job, scenario, rows, time.monotonic)
+            Visits(job, scenario, rows, time.monotonic, doorman)
             if scenario.steps
             else Stream(
                 scenario.name,
@@ -171,6 +174,7 @@ class Task:
                 checked=scenario.is_checked,
                 sample=Sample(job.server_timing),
                 validators=Validators() if job.revalidate else None,
+                doorman=doorman,
             )
             for scenario in job.scenarios
         ]
@@ -180,6 +184,15 @@ class Task:
             for stream in (own.streams if isinstance(own, Visits) else [own])
         ]
         self.engine = engine(job)
+
+
+def _doorman(job: messages.Job) -> Doorman | None:
+    """Who notices that sessions expire, where the job has any."""
+    table = next((table for table in job.data if SESSION in table.columns), None)
+    if job.login is None or table is None:
+        return None
+    at = table.columns.index(SESSION)
+    return Doorman(job.login, [row[at] for row in table.rows])
 
 
 class Conversation:
@@ -205,10 +218,15 @@ class Conversation:
             except LoadwatchError as error:
                 self._out.write(messages.encode(messages.Failed(str(error))))
 
+    def _expired(self, row: int) -> None:
+        self._out.write(messages.encode(messages.Expired(row)))
+
     def _follow(self, command: messages.Command) -> None:
         match command:
             case messages.Job():
                 self._task = Task(command)
+                if self._task.doorman is not None:
+                    self._task.doorman.tell = self._expired
                 self._out.write(messages.encode(messages.Ready()))
             case messages.Begin():
                 assert self._task is not None
@@ -216,6 +234,10 @@ class Conversation:
             case messages.Rates():
                 assert self._worker is not None
                 self._worker.set_rates(command)
+            case messages.Renewed():
+                assert self._task is not None and self._task.doorman is not None
+                self._task.rows.renew(command.row, command.session)
+                self._task.doorman.renewed(command.row, command.session)
             case messages.Finish():
                 assert self._worker is not None
                 self._worker.generator.finish(command.at)

@@ -117,13 +117,12 @@ def label(metric: Metric) -> str:
 
 
 def change(ratio: float | None, low: float | None, high: float | None) -> str:
-    """A ratio as a change in percent with its interval: `+21 % (+9 … +35)`; empty where nothing is
+    """A ratio as a change in percent with its interval: `+21 % (+9 … +35)`, as far as they are
     known."""
-    if ratio is None:
-        return ""
+    told = "" if ratio is None else f"{percent(ratio)} %"
     if low is None and high is None:
-        return percent(ratio) + " %"
-    return f"{percent(ratio)} % ({_bound(low)} … {_bound(high)})"
+        return told
+    return f"{told} ({_bound(low)} … {_bound(high)})".strip()
 
 
 def _bound(ratio: float | None) -> str:

@@ -34,9 +34,6 @@ LONG = 30
 SURE = (FOUND, CEILING, FIRST_FAILS)
 """The ends of a search that leave nothing open."""
 
-Found = Sequence[Mapping[str, Any]]
-"""Searches as `limit --json` prints them."""
-
 
 def site(target: str) -> str:
     """A target's URL without what makes no difference: the slash at its end, capitals of a host."""
@@ -71,17 +68,16 @@ def _at(found: Iterable[Entry], target: str) -> list[Path]:
     return [one.path for one in found if one.target and site(one.target) == site(target)]
 
 
-def gather(paths: Iterable[Path], live: tuple[Path, Found] | None = None) -> Ledger:
-    """The ledger of these sessions; `live` is one that is not over, with its searches so far.
+def gather(paths: Iterable[Path]) -> Ledger:
+    """The ledger of these sessions, also of those that are not over.
 
     SessionError where they are of several targets. One that cannot be read is a problem of it.
     """
     limits, targets, problems = list[Limit](), dict[str, str](), list[str]()
-    own, found = (None, None) if live is None else (live[0].resolve(), live[1])
     for path in dict.fromkeys(path.resolve() for path in paths):
         try:
             with open_session(path) as session:
-                limits += limits_of(session, found if path == own else None)
+                limits += limits_of(session)
                 target = session.meta.get("target", "")
         except SessionError as error:
             problems.append(str(error))
@@ -92,11 +88,10 @@ def gather(paths: Iterable[Path], live: tuple[Path, Found] | None = None) -> Led
     return ledger(next(iter(targets.values()), ""), limits, problems)
 
 
-def limits_of(session: Session, found: Found | None = None) -> list[Limit]:
-    """Those of a session: its searches (`found`, or as recorded), and what steps tell else."""
-    if found is None:
-        found = (session.about.get("result") or {}).get("limits", ())
-    steps = session.steps
+def limits_of(session: Session) -> list[Limit]:
+    """Those of a session: its searches so far, and what steps tell else."""
+    about, steps = session.about, session.steps
+    found = about.get("limits") or (about.get("result") or {}).get("limits", ())
     limits = [_of_search(session, steps, one) for one in found if one["trials"]]
     taken = {(one.configuration, one.scenario) for one in limits}
     return [*limits, *_of_steps(session, steps, taken)]

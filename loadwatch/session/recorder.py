@@ -54,13 +54,18 @@ class Recorder:
             "state": "running",
         }
         self._writer = _Writer(schema.create(path, _texts({**about, **meta})), catalogue)
-        self._queue: SimpleQueue[Tick | None] = SimpleQueue()
+        self._kept: dict[str, object] = {}
+        self._queue: SimpleQueue[Tick | Mapping[str, object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
     def add(self, tick: Tick) -> None:
         """Take the next tick; returns at once."""
         self._queue.put(tick)
+
+    def keep(self, **meta: object) -> None:
+        """Set entries of `meta` while the run goes on: a crash leaves them. Returns at once."""
+        self._queue.put(meta)
 
     def close(self, result: Mapping[str, object] | None = None, **meta: object) -> None:
         """Write what is left, `result`, `meta`; then the session is one file, marked as ended.
@@ -82,8 +87,11 @@ class Recorder:
 
     def _write(self) -> None:
         waiting: deque[Tick] = deque()
-        while (tick := self._queue.get()) is not None:
-            waiting.append(tick)
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, Tick):
+                waiting.append(item)
+            else:
+                self._kept |= item
             self._put(waiting)
             if len(waiting) > HELD:
                 waiting.popleft()
@@ -92,7 +100,7 @@ class Recorder:
         self.lost += len(waiting)
 
     def _put(self, waiting: deque[Tick]) -> None:
-        """Write what waits, oldest first, until the disk takes no more."""
+        """Write what waits, oldest first, until the disk takes no more; then what is to be kept."""
         while waiting:
             try:
                 self._writer.put(waiting[0])
@@ -105,6 +113,13 @@ class Recorder:
             else:
                 self._turn(f"seconds that are missing: {self.lost}" if self.lost else "")
             waiting.popleft()
+        if self._kept:
+            try:
+                self._writer.put_meta(self._kept)
+            except sqlite3.Error as error:
+                self._turn(str(error))  # tried again with the next second
+            else:
+                self._kept = {}
 
     def _turn(self, problem: str) -> None:
         told = problem and f"recording to {self.path}: {problem}"

@@ -32,6 +32,9 @@ BEHIND = 0.02
 CLOCK = 1.0
 """Seconds by which a server's clock may differ, or be uncertain, before that is marked."""
 
+LEAST = 8
+"""Cells that the target has at least."""
+
 ROOMY = 100
 """Cells from which on there is room for the program's name."""
 
@@ -90,8 +93,9 @@ class Header(Bar):
         hosts = _gather([_host(host, view.host) for host in status.hosts])
         sign = ("rec ", "bad") if self.is_own else ("of ", "quiet")
         recording: Row = [sign, (plain(PurePath(status.recording).name), "quiet")]
+        state = self._state(view, window, now)
         rows = [
-            _spread(_run(view, width), self._state(view, window, now), width),
+            _spread(_run(view, width, width - length(state) - 2), state, width),
             _spread(hosts, recording if status.recording else [], width),
         ]
         wrong = [f"result invalid: {reason}" for reason in now.reasons]
@@ -188,16 +192,14 @@ def _trial(trial: Trial) -> Row:
     return [(f"{sign} {plain(trial.scenario)}: {plain(trial.text)}", role)]
 
 
-def _run(view: View, width: int) -> Row:
+def _run(view: View, width: int, room: int) -> Row:
+    """Target, elapsed time, step and mark in `room` of the line's cells; the target gives way."""
     step = view.step
-    row: Row = [(" loadwatch ", "chosen"), ("  ", "")] if width >= ROOMY else []
-    row += [
-        (plain(view.status.target), "strong"),
-        ("  " + clock(view.status.elapsed), ""), (f"  step {step.step or 1}", ""),
-    ]  # fmt: skip
-    if step.mark:
-        row.append((f"  “{plain(step.mark)}”", "second"))
-    return row
+    name: Row = [(" loadwatch ", "chosen"), ("  ", "")] if width >= ROOMY else []
+    when: Row = [("  " + clock(view.status.elapsed), ""), (f"  step {step.step or 1}", "")]
+    left = max(room - length(name) - length(when), LEAST)
+    row = [*name, *crop([(plain(view.status.target), "strong")], left), *when]
+    return [*row, (f"  “{plain(step.mark)}”", "second")] if step.mark else row
 
 
 def _firing(status: RunStatus, is_own: bool) -> Row:

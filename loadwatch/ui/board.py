@@ -61,7 +61,7 @@ def arrange(panes: Sequence[Pane], opened: Pane | None, width: int, height: int)
     if others and count > 2:
         groups = [load, first, others]
     else:
-        groups = [load, *_spread(first, count - 1 if load else count, room)]
+        groups = [load, *_fill(first, count - 1 if load else count, room)]
     return [_stack(_most(group, room, opened), height) for group in groups if group]
 
 
@@ -83,7 +83,7 @@ def _most(panes: Sequence[Pane], room: int, opened: Pane | None) -> list[Pane]:
     return shown
 
 
-def _spread(panes: list[Pane], columns: int, room: int) -> list[list[Pane]]:
+def _fill(panes: list[Pane], columns: int, room: int) -> list[list[Pane]]:
     """`panes` in as many columns, the first ones full of the most telling."""
     each = max(-(-len(panes) // columns), min(room, 3))
     ends = [*range(each, each * columns, each), len(panes)]

@@ -16,9 +16,9 @@ from loadwatch.core.tick import HostProcess, Tick
 TRACK = 16
 """Points of RSS at most that are told of a life."""
 
-ROWS = 500_000
-"""Rows of a host that are kept, in 12 MB: when there are more, every second frame of the older half
-goes."""
+ROWS = 300_000
+"""Rows of a host that are kept, in 8 MB: an hour of 80 processes. When there are more, every second
+frame of the older half goes."""
 
 
 class Life(NamedTuple):
@@ -78,7 +78,7 @@ class _Frame(NamedTuple):
 
     second: int
     lives: tuple[Life, ...]
-    rss: array[int]
+    rss: array[float]
     cpu: array[float]
 
 
@@ -94,7 +94,7 @@ class _Host:
         """Another frame, which may have come late."""
         place = self._place(second)
         before = self._frames[place - 1].lives if place else None
-        sizes = array("Q", [row.process.rss for row in rows])
+        sizes = array("d", [row.process.rss for row in rows])
         shares = array("d", [row.process.cpu for row in rows])
         self._frames.insert(place, _Frame(second, (*_next(before, rows, second),), sizes, shares))
         self._rows += len(rows)
@@ -115,22 +115,22 @@ class _Host:
         """The processes of the frame before that `place`, with what led there."""
 
         @cache
-        def frames_since(second: int) -> list[dict[int, int]]:
+        def frames_since(second: int) -> list[dict[int, float]]:
             begin = self._place(second)
             stride = max(1, -(-(place - begin) // TRACK))
             return [sizes_in(at) for at in range(begin, place, stride)]
 
         @cache
-        def sizes_in(at: int) -> dict[int, int]:
+        def sizes_in(at: int) -> dict[int, float]:
             frame = self._frames[at]
             return dict(zip(map(id, frame.lives), frame.rss, strict=True))
 
         frame = self._frames[place - 1]
         return tuple(
             one._replace(
-                process=msgspec.structs.replace(one.process, rss=rss, cpu=cpu),
+                process=msgspec.structs.replace(one.process, rss=int(rss), cpu=cpu),
                 track=tuple(
-                    sizes[id(one)] for sizes in frames_since(one.since) if id(one) in sizes
+                    int(sizes[id(one)]) for sizes in frames_since(one.since) if id(one) in sizes
                 ),
             )
             for one, rss, cpu in zip(frame.lives, frame.rss, frame.cpu, strict=True)

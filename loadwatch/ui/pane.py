@@ -12,6 +12,8 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding
 
+from loadwatch.core.metric import Unit
+from loadwatch.ui import chart
 from loadwatch.ui.canvas import Canvas, Row, length, plain, wrap
 from loadwatch.ui.view import View
 
@@ -20,6 +22,9 @@ STATES = {
     "lost": ("✗", "bad"), "failed": ("✗", "bad"), "stopped": ("■", "quiet"),
 }  # fmt: skip
 """How the state of a host is shown: a sign and its role; the word stands beside it."""
+
+QUIET = 1024.0**2
+"""An axis of bytes/s goes at least up to this."""
 
 BORDER = 6
 """Cells of a border that its title cannot take."""
@@ -158,6 +163,18 @@ class HostPane(Pane):
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""
         raise NotImplementedError
+
+
+def both_ways(
+    view: View, width: int, height: int, up: str, down: str, floor: float = QUIET
+) -> list[Row]:
+    """Two rates of the host (bytes/s) at one scale: `up` as columns up, `down` as columns down."""
+    rising, hanging = view.on_host(up), view.on_host(down)
+    return chart.columns(
+        view.frame(width, height), Unit.BYTES_PER_SECOND,
+        [view.series("first", rising)], [view.series("third", hanging)],
+        floor=floor, mirrored=True,
+    )  # fmt: skip
 
 
 def notice(text: str, role: str, width: int) -> list[Row]:

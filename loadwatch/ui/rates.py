@@ -1,10 +1,15 @@
-"""What the rate keys ask for. Rates are per second."""
+"""What the rate keys ask for, and what a search is asked for. Rates are per second."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from loadwatch.core.limit import CAREFUL, QUICK, Goal
+from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import HIGHEST_RATE
+
+PACES = {"quick": QUICK, "careful": CAREFUL}
 
 
 def step_of(rate: float) -> float:
@@ -51,3 +56,30 @@ def parse(text: str) -> float:
     if not 0 <= rate <= HIGHEST_RATE:
         raise ValueError(f"a rate is 0 or more, up to {HIGHEST_RATE:,.0f}/s")
     return rate
+
+
+def goal_of(text: str, goal: Goal) -> Goal:
+    """A search as typed, `quick 12`, `careful 5` or `12`, for what `goal` asks for otherwise.
+
+    ValueError with what is expected.
+    """
+    pace, *more = text.lower().split() or [""]
+    if pace not in PACES:
+        pace, more = "careful", [pace, *more]
+    if len(more) > 1 or not "".join(more):
+        raise ValueError("`quick` or `careful`, and the first rate, such as: quick 10")
+    start = parse(more[0])
+    if not 0 < start <= goal.ceiling:
+        raise ValueError(f"the first rate is above 0, up to {goal.ceiling:,.0f}/s")
+    return replace(goal, pace=PACES[pace], start=start)
+
+
+def told(goal: Goal) -> str:
+    """In a line what a search will do."""
+    slo, pace = goal.slo, goal.pace
+    p95, p99 = (format_value(limit, Unit.SECONDS) for limit in (slo.p95, slo.p99))
+    start = format_value(goal.start, Unit.PER_SECOND)
+    return (
+        f"trials of {pace.trial:g} s from {start} on; what holds has p95 up to {p95}, p99 up to"
+        f" {p99}, errors up to {slo.errors:.0%}"
+    )

@@ -12,9 +12,7 @@ from loadwatch.ui import table
 from loadwatch.ui.canvas import Row, crop, fit, plain
 from loadwatch.ui.scale import clock
 from loadwatch.ui.table import Field
-from loadwatch.ui.view import AT_LEAST, View, percentiles
-
-SHARES = (0.50, 0.95, 0.99)
+from loadwatch.ui.view import AT_LEAST, SHARES, View, percentiles
 
 STEADY: dict[bool | None, tuple[str, str]] = {
     True: ("✓ yes", "good"), False: ("▲ not yet", "warning"), None: ("– too short", "quiet"),
@@ -57,12 +55,13 @@ class Steps:
         for summary in view.history.steps:
             if summary.first >= view.end:
                 break
+            if summary.step == view.step.step:  # after an earlier time it may have gone on
+                found.append(_step(view, view.step))
+                break
             key = (summary.step, view.host)
-            is_last = summary.step == view.step.step
-            step = self._over.get(key) or _step(view, view.step if is_last else summary)
-            if not is_last:
-                self._over[key] = step
-            found.append(step)
+            if key not in self._over:
+                self._over[key] = _step(view, summary)
+            found.append(self._over[key])
         return found
 
 

@@ -39,7 +39,7 @@ def head(fields: Sequence[Field[Any]], by: int, reverse: bool, width: int) -> Ro
         is_down = field.right != reverse
         arrow = ("▾" if is_down else "▴") if number == by else ""
         name = arrow + field.name if field.right else field.name + arrow
-        row += _cells(field, [(name, "strong" if number == by else "quiet")], width - length(row))
+        row += _filled(field, [(name, "strong" if number == by else "quiet")], width - length(row))
     return crop(row, width)
 
 
@@ -53,7 +53,7 @@ def line(
         shown = field.show(item)
         if field is fields[-1]:
             shown = [(text, own or tint) for text, own in shown]
-        row += _cells(field, shown, width - length(row))
+        row += _filled(field, shown, width - length(row))
     return crop(row, width)
 
 
@@ -88,7 +88,7 @@ def field_at(fields: Sequence[Field[Any]], x: int) -> int:
     return len(fields) - 1
 
 
-def _cells(field: Field[Any], shown: Row, room: int) -> Row:
+def _filled(field: Field[Any], shown: Row, room: int) -> Row:
     """What a field shows, in its width and a blank behind it."""
     width = field.width or max(room, 0)
     kept = crop(shown, width)

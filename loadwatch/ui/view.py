@@ -178,6 +178,9 @@ def _sum(values: Sequence[float]) -> float:
     return sum(known) if known else math.nan
 
 
+SHARES = (0.50, 0.95, 0.99)
+"""The percentiles that are told of a stretch."""
+
 AT_LEAST = "≥ "
 """Before what is only known to be at least so much."""
 

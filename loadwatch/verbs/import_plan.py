@@ -53,6 +53,7 @@ def add(formats: Any) -> None:
     log.add_argument("file", metavar="FILE", help="or `-` for stdin")
     log.add_argument("--target", required=True, metavar="URL", help="the site: a log does not say")
     log.add_argument("--most", type=count, metavar="N", help="kinds of pages; 20 unless given")
+    log.add_argument("--visits", type=count, metavar="N", help="so many visits, for all of them")
     log.add_argument("--static", action="store_true", help=STATIC)
 
 
@@ -155,7 +156,7 @@ def _of_log(arguments: argparse.Namespace) -> Draft:
     with opened(arguments.file) as file:
         return accesslog.read(
             text_lines(file), arguments.file, arguments.target, arguments.rate, arguments.static,
-            arguments.most or accesslog.MOST,
+            arguments.most or accesslog.MOST, arguments.visits or 0,
         )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,8 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     return SessionError.exit_code if found.problems else 0
 
 
-def telling(
-    session: Path, found: Callable[[], Sequence[Mapping[str, Any]]] | None = None
-) -> Callable[[], Awaitable[str]]:
-    """What tells the ledger of the target of `session`, as text, in a thread of its own.
-
-    Of a run that is not over, `found` are the searches so far.
-    """
+def telling(session: Path) -> Callable[[], Awaitable[str]]:
+    """What tells the ledger of the target of `session`, as text, in a thread of its own."""
     import asyncio
 
     from loadwatch.core.errors import PlanError
@@ -64,15 +59,15 @@ def telling(
     from loadwatch.reports.limits import gather, sessions_at
     from loadwatch.session import open_session
 
-    def told(live: Sequence[Mapping[str, Any]] | None) -> str:
+    def told() -> str:
         with open_session(session) as own:
             paths = [*sessions_at(own.meta.get("target", "")), session]
-        ledger = gather(paths, None if live is None else (session, live))
+        ledger = gather(paths)
         if not ledger.rows:
             raise PlanError(NOTHING)
         return "\n\n".join([as_text(ledger), *ledger.problems])
 
-    return lambda: asyncio.to_thread(told, None if found is None else found())
+    return lambda: asyncio.to_thread(told)
 
 
 def _paths(names: Sequence[str]) -> list[Path]:

@@ -78,7 +78,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
     run, interrupted = asyncio.run(_search(plan, arguments))
     if not run.began:
         return INTERRUPTED
-    found = run.searches[-1] | {"session": str(run.status.recording)}
+    found = run.searching.found[-1] | {"session": str(run.status.recording)}
     say(json.dumps(found, ensure_ascii=False) if arguments.json else _text(run, found))
     return exit_code(run, interrupted)
 
@@ -114,7 +114,7 @@ def goal_of(run: Run, arguments: argparse.Namespace) -> Goal:
 
     from loadwatch.core.limit import CAREFUL, QUICK
 
-    goal = run.goal(QUICK if arguments.quick else CAREFUL)
+    goal = run.searching.goal(QUICK if arguments.quick else CAREFUL)
     given = {name: value for name in ("p95", "p99", "errors")
              if (value := getattr(arguments, name)) is not None}  # fmt: skip
     start = arguments.start or (10.0 if arguments.quick else 1.0)

@@ -7,6 +7,8 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +86,19 @@ def _write_reports(run: Run, arguments: argparse.Namespace) -> int:
     return code
 
 
+def _login_progress() -> Callable[[int, int], None]:
+    """Says once a second how many users have logged in, and at the end."""
+    told = time.monotonic()
+
+    def progress(done: int, users: int) -> None:
+        nonlocal told
+        if done == users or time.monotonic() - told >= 1:
+            told = time.monotonic()
+            print(f"login: {done} of {users} users", file=sys.stderr, flush=True)
+
+    return progress
+
+
 async def headless(run: Run, dry: bool, task: Sweep | None = None) -> bool:
     """The run from start to end with a line per second; True if the user ended it early.
 
@@ -109,7 +124,8 @@ async def headless(run: Run, dry: bool, task: Sweep | None = None) -> bool:
         loop.add_signal_handler(signal.SIGHUP, interrupt)
     try:
         with on_terminal() as asker:
-            waiting = asyncio.ensure_future(run.start(asker, hosts_first=True, dry=dry))
+            start = run.start(asker, hosts_first=True, dry=dry, on_login=_login_progress())
+            waiting = asyncio.ensure_future(start)
             await waiting
         if task is not None:
             waiting = asyncio.ensure_future(task.carry_out())

@@ -84,7 +84,7 @@ def dashboard(
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
                 startup=begin, thresholds=run.thresholds, panes=panes,
-                others=Others(comparing(session), telling(session, lambda: run.searches)),
+                others=Others(comparing(session), telling(session)),
             )  # fmt: skip
             _end_without_terminal(app.exit)
             await app.run_async()

@@ -5,11 +5,8 @@ from __future__ import annotations
 from loadwatch.core.metric import Unit
 from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import HostPane
+from loadwatch.ui.pane import HostPane, both_ways
 from loadwatch.ui.view import View
-
-QUIET = 1024.0**2
-"""The axis goes at least up to this (bytes/s)."""
 
 PRESSURE = (
     ("memory.full", "bad"), ("memory.some", "warning"), ("io.full", "third"),
@@ -45,14 +42,7 @@ class DiskPane(HostPane):
         """The charts."""
         known = [(name, role) for name, role in PRESSURE if view.knows(view.on_host(f"psi.{name}"))]
         upper = height // 2 if known and height >= TALL else 0
-        picture = chart.columns(
-            view.frame(width, height - upper),
-            Unit.BYTES_PER_SECOND,
-            [view.series("first", view.on_host("io.in"))],
-            [view.series("third", view.on_host("io.out"))],
-            floor=QUIET,
-            mirrored=True,
-        )
+        picture = both_ways(view, width, height - upper, "io.in", "io.out")
         if not upper:
             return picture
         series = [view.series(role, view.on_host(f"psi.{name}")) for name, role in reversed(known)]

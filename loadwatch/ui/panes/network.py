@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from loadwatch.core.metric import Unit
-from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import HostPane
+from loadwatch.ui.pane import HostPane, both_ways
 from loadwatch.ui.view import View
 
-QUIET = 1024.0
+LITTLE = 1024.0
 """The axis goes at least up to this (bytes/s)."""
 
 
@@ -28,11 +26,4 @@ class NetworkPane(HostPane):
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:
         """The chart."""
-        return chart.columns(
-            view.frame(width, height),
-            Unit.BYTES_PER_SECOND,
-            [view.series("first", view.on_host("network.in"))],
-            [view.series("third", view.on_host("network.out"))],
-            floor=QUIET,
-            mirrored=True,
-        )
+        return both_ways(view, width, height, "network.in", "network.out", LITTLE)

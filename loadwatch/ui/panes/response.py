@@ -11,10 +11,9 @@ from loadwatch.ui.canvas import Row
 from loadwatch.ui.keys import quiet
 from loadwatch.ui.pane import Pane
 from loadwatch.ui.scale import clock
-from loadwatch.ui.view import View, percentiles
+from loadwatch.ui.view import SHARES, View, percentiles
 
 SHOWN = (("p50", "first"), ("p95", "second"), ("p99", "third"))
-SHARES = (0.50, 0.95, 0.99)
 
 
 class ResponsePane(Pane):
@@ -36,27 +35,25 @@ class ResponsePane(Pane):
 
     def headline(self, view: View) -> list[Row]:
         """The percentiles of the step; of one that went on after the view, of its last second."""
-        if view.step.count("load.completed") and not view.step.kinds:
-            return [
-                [(f"at {clock(view.end)}", "quiet")],
-                *(view.item(name, f"load.response.{name}", role) for name, role in SHOWN),
-            ]
+        is_cut = view.step.count("load.completed") and not view.step.kinds
+        told = self._second(view) if is_cut else self._step(view)
+        return [*told, [("log axis" if self._log else "", "quiet")]]
+
+    def _second(self, view: View) -> list[Row]:
+        items = (view.item(name, f"load.response.{name}", role) for name, role in SHOWN)
+        return [[(f"at {clock(view.end)}", "quiet")], *items]
+
+    def _step(self, view: View) -> list[Row]:
         times = view.step.histogram("response")
-        texts = percentiles(times, SHARES)
-        means = [
-            view.meaning(f"load.response.{name}", value if times.is_known(share) else None)
-            for (name, _), share, value in zip(
-                SHOWN, SHARES, times.percentiles(SHARES), strict=True
-            )
-        ]
-        return [
-            [(f"step {view.step.step or 1}", "quiet")],
-            *(
-                [(name, role), (f" {text}{sign}", meaning if sign else "")]
-                for (name, role), text, (meaning, sign) in zip(SHOWN, texts, means, strict=True)
-            ),
-            [("log axis" if self._log else "", "quiet")],
-        ]
+        rows: list[Row] = [[(f"step {view.step.step or 1}", "quiet")]]
+        found = zip(
+            SHOWN, SHARES, percentiles(times, SHARES), times.percentiles(SHARES), strict=True
+        )
+        for (name, role), share, text, value in found:
+            known = value if times.is_known(share) else None
+            meaning, sign = view.meaning(f"load.response.{name}", known)
+            rows.append([(name, role), (f" {text}{sign}", meaning if sign else "")])
+        return rows
 
     def draw(self, view: View, width: int, height: int) -> list[Row]:
         """The chart."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from loadwatch.ui import chart
 from loadwatch.ui.canvas import Row
-from loadwatch.ui.pane import HostPane
+from loadwatch.ui.pane import HostPane, both_ways
 from loadwatch.ui.view import View
-
-QUIET = 1024.0**2
-"""The axis goes at least up to this (bytes/s)."""
 
 
 class SwapPane(HostPane):
@@ -27,12 +23,4 @@ class SwapPane(HostPane):
 
     def draw_host(self, view: View, width: int, height: int) -> list[Row]:
         """The chart."""
-        into, out = view.on_host("swap.in"), view.on_host("swap.out")
-        return chart.columns(
-            view.frame(width, height),
-            view.unit(into),
-            [view.series("first", into)],
-            [view.series("third", out)],
-            floor=QUIET,
-            mirrored=True,
-        )
+        return both_ways(view, width, height, "swap.in", "swap.out")

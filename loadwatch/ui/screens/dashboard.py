@@ -242,10 +242,27 @@ class Dashboard(Screen[None]):
         (self._controls.pause if self._controls.status.firing else self._controls.resume)()
         self.tell()
 
+    @work
     async def action_find_limit(self) -> None:
-        """Let the run search for the limit, and show how that goes."""
+        """Ask how, let the run search for the limit, and show how that goes."""
+        goal, asked = self._controls.status.goal, sum(self._controls.status.rates.values())
+
+        def heard(text: str) -> str:
+            return rates.told(rates.goal_of(text, goal))
+
+        answer = await self.app.push_screen_wait(
+            Prompt(
+                "Find the limit: quick or careful, and the first rate of all scenarios together",
+                lambda text: rates.goal_of(text, goal),
+                "Enter searches, Esc leaves it; space stops a search",
+                f"quick {min(asked or 10.0, goal.ceiling):g}",
+                heard=heard,
+            )
+        )
+        if answer is None:
+            return
         try:
-            self._controls.find_limit()
+            self._controls.find_limit(rates.goal_of(answer, goal))
         except LoadwatchError as error:
             self.notify(str(error), severity="warning")
             return
