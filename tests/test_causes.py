@@ -1,6 +1,7 @@
 """Every verdict for real: a site in that trouble on loopback, a headless run that must name it.
 
-Each evidence is held against the session's `sample` table besides: its numbers stand there.
+Each evidence is held against the session's `sample` table besides: its numbers stand there. With
+`pytest -s` they are shown.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def named(
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up(f"others took {seen.others:.0f} % of a CPU: {found}")
     assert found["name"] == name, found
+    print(f"{name}: {'; '.join(found['evidence'])}: {found['advice']}")
     for line in found["evidence"]:
         assert not re.search(r"\d", without_what_was_sampled(line, seen)), (line, session)
     return found

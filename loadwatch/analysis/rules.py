@@ -303,10 +303,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "worker queue",
         lambda s: (
-            f"id + wa ≥ {_share(s.cpu_idle)}, r at most {AT_ONCE:g} per CPU, no rule above, yet "
-            f"requests pile up, or timeouts or "
-            f"503 pass {_share(s.waiting)}, or listen queues fill; 503 count where requests are "
-            f"open, one at least, and {SLOWER:g} × what such answers take at the easiest step"
+            f"id + wa ≥ {_share(s.cpu_idle)}, r at most {AT_ONCE:g} per CPU, no rule above and no "
+            f"full network, yet requests pile up, or timeouts or 503 pass {_share(s.waiting)}, or "
+            f"listen queues fill; 503 count where requests are open, one at least, and "
+            f"{SLOWER:g} × what such answers take at the easiest step"
         ),
         _queue(is_downstream=False),
         remedy.for_workers,
