@@ -210,7 +210,7 @@ async def test_nothing_of_a_scenario_is_cut(columns: int) -> None:
         await on.press("+")  # on its way, and behind
         assert on.text.count("▲ behind") == 3
         assert on.text.count("asked") == 3
-        assert on.line("home").count("behind") == min((columns - 2) // 64, 3)
+        assert on.line("home").count("behind") == min((columns - 2) // 65, 3)
         for number, name in enumerate(asked, 1):
             at = next(
                 n for n, line in enumerate(on.text.splitlines()) if f"{number} {name}" in line
@@ -240,11 +240,18 @@ ASKED = {"home": 10.0}
 
 
 @pytest.mark.parametrize(
-    ("completed", "seconds", "sign"),
-    [(10, 20, "✓ held"), (9, 20, "✓ held"), (5, 20, "▲ behind"), (5, 3, ""), (0, 20, "▲ behind")],
-)
-async def test_whether_the_rate_is_held(completed: float, seconds: int, sign: str) -> None:
-    values = {"scenario.home.completed": completed, "load.offered": 10.0, "load.in_flight": 0.0}
+    ("completed", "well", "seconds", "sign"),
+    [
+        (10, 10, 20, "✓ held"), (9, 9, 20, "✓ held"), (10, 9, 20, "✓ held"),
+        (5, 5, 20, "▲ behind"), (5, 5, 3, ""), (0, 0, 20, "▲ behind"),
+        (10, 5, 20, "✗ failing"),  # answered in time, by 503
+    ],
+)  # fmt: skip
+async def test_whether_the_rate_is_held(
+    completed: float, well: float, seconds: int, sign: str
+) -> None:
+    values = {"scenario.home.completed": completed, "load.offered": 10.0, "load.in_flight": 0.0,
+              "scenario.home.goodput": well}  # fmt: skip
     ticks = [tick(at, values) for at in range(seconds)]
     async with screen(status=replace(RUNNING, rates=ASKED), seconds=0) as on:
         await on.publish(*(replace(one, rates=ASKED) for one in ticks))

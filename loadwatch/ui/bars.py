@@ -23,7 +23,7 @@ from loadwatch.ui.window import Window
 RECENT = 5
 """Seconds over which the achieved rate of a scenario is averaged."""
 
-SCENARIO_WIDTH = 64
+SCENARIO_WIDTH = 65
 """Cells that a scenario's line takes, and a blank behind it."""
 
 BEHIND = 0.02
@@ -253,7 +253,7 @@ def _gather(parts: Sequence[Row]) -> Row:
 
 def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
     asked = view.status.rates[name]
-    achieved = _achieved(view, name)
+    achieved, well = (_recent(view, f"scenario.{name}.{key}") for key in ("completed", "goodput"))
     row: Row = [
         ("▶ " if chosen else "  ", "good"), (str(number + 1), "strong"),
         (" " + fit(plain(name), 12), "strong" if chosen else ""),
@@ -264,30 +264,31 @@ def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
         way = ("→", "warning") if is_pending else (" ", "")
         row += [(" asked ", "quiet"), way, (fit(format_value(asked, Unit.PER_SECOND), 9, True), "")]
     shown = fit(format_value(achieved, Unit.PER_SECOND), 9, True)
-    return [*row, ("  completed ", "quiet"), (shown, "first"), _held(view, asked, achieved)]
+    return [*row, ("  completed ", "quiet"), (shown, "first"), _held(view, asked, achieved, well)]
 
 
-def _achieved(view: View, name: str) -> float | None:
-    """The mean rate of answers over the last seconds of the step."""
+def _recent(view: View, key: str) -> float | None:
+    """The mean of `key` over the last seconds of the step."""
     seconds = min(RECENT, view.step.seconds)
-    known = [
-        value for value in view.values(f"scenario.{name}.completed", seconds) if value == value
-    ]
+    known = [value for value in view.values(key, seconds) if value == value]
     return sum(known) / len(known) if known else None
 
 
-def _held(view: View, asked: float, achieved: float | None) -> tuple[str, str]:
-    """Whether the server keeps up, by more than chance would explain, once there is enough to say.
+def _held(view: View, asked: float, achieved: float | None, well: float | None) -> tuple[str, str]:
+    """Whether the server keeps up and answers well, beyond what chance would explain, once there
+    is enough to say.
 
     Counts of independent arrivals vary by the root of their number (Poisson).
     """
     is_open = view.status.firing and view.status.connections is None
     if not is_open or achieved is None or view.step.seconds <= RECENT or not asked:
         return ("", "")
-    short = (asked - achieved) * RECENT
     chance = 3 * math.sqrt(asked * RECENT)
-    if short > chance + BEHIND * asked * RECENT:
+    enough = asked * RECENT * (1 - BEHIND) - chance
+    if achieved * RECENT < enough:
         return (" ▲ behind", "warning")
+    if well is not None and well * RECENT < enough:
+        return (" ✗ failing", "bad")
     return (" ✓ held", "good")
 
 
