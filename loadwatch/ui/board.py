@@ -70,7 +70,8 @@ def _above_each_other(panes: Sequence[Pane], opened: Pane | None, height: int) -
     few = min(len(panes), TITLES)
     count = min(max((height - few) // (LOW - 1), 1), len(panes))
     wide = _most(panes, count, opened)
-    shown = _most(panes, max(height - count * (LOW - 1), 1), opened)
+    charts = OPEN if count == 1 else count * (LOW - 1)
+    shown = _most(panes, max(height - charts, 1), opened)
     rows = dict(_stack(wide, height - len(shown) + len(wide)))
     return [(pane, rows.get(pane, 1)) for pane in shown]
 
