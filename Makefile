@@ -38,6 +38,7 @@ bench: $(VENV)/.dev system
 	$(BIN)/python -m benchmarks.open_loop --beside-hey
 	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.rendering
+	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.chart
 	$(BIN)/python -m benchmarks.parsing
 	$(BIN)/python -m benchmarks.recording

@@ -337,12 +337,14 @@ class Run:
 
     def pause(self) -> None:
         """Stop all firing at once, a search for the limit too; open requests run out."""
-        self._turning.pause()
+        if self.ended is None:
+            self._turning.pause()
         self.searching.stop()
 
     def resume(self) -> None:
         """Fire again at the rates that were set, without making up for the pause."""
-        self._turning.resume()
+        if self.ended is None:
+            self._turning.resume()
 
     def mark(self, text: str) -> None:
         """Put a note on the timeline; it labels what follows and opens a new step."""

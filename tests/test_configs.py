@@ -17,6 +17,7 @@ import pytest
 
 from loadwatch import config
 from loadwatch.demo.launch import Site
+from loadwatch.demo.pages import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 PLANS = sorted((ROOT / "configs").glob("*.toml"))
@@ -53,7 +54,8 @@ def command(verb: str, plan: Path, *options: str) -> list[str]:
 
 
 def environment(site: Site) -> dict[str, str]:
-    return {**os.environ, "HEYWALL_SESSION": site.cookie.partition("=")[2]}
+    session = site.cookie.partition("=")[2]
+    return {**os.environ, "HEYWALL_SESSION": session, "HEYWALL_PASSWORD": PASSWORD}
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)

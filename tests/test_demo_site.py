@@ -26,6 +26,7 @@ from loadwatch.core.errors import PlanError
 from loadwatch.core.group import GroupTally
 from loadwatch.core.reading import Process
 from loadwatch.demo import exchange
+from loadwatch.demo.exchange import LONGEST_BODY
 from loadwatch.demo.front import LONGEST_HEAD, Front
 from loadwatch.demo.launch import Site, plan_for
 from loadwatch.demo.pool import Pool
@@ -575,3 +576,43 @@ def test_the_plan_fires_at_both_pages_and_watches_the_workers(site: Site) -> Non
     tally = GroupTally(host.groups[0])
     assert tally.matches(Process(1, "me", 0, 0.0, "S", "heywall-worker"))
     assert not tally.matches(Process(1, "me", 0, 0.0, "S", "heywall-front"))
+
+
+# -- the login ------------------------------------------------------------------------------------
+
+
+def sent(site: Site, form: bytes, parts: int = 1) -> bytes:
+    """The answer to a form that is sent to the login, in so many parts."""
+    head = b"POST /login/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    data = head % len(form) + form
+    with connect(site) as client:
+        for begin in range(0, len(data), -(-len(data) // parts)):
+            client.sendall(data[begin : begin + -(-len(data) // parts)])
+            time.sleep(0.01 * (parts > 1))
+        return read_all(client)
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_a_member_logs_in(site: Site, parts: int) -> None:
+    answer = sent(site, b"form=login&name=ben.adler&password=heywall", parts)
+    assert answer.startswith(b"HTTP/1.1 302 ")
+    assert b"\r\nLocation: /wall/2/\r\n" in answer
+    assert f"\r\nSet-Cookie: {site.cookie}; Path=/".encode() in answer
+    assert fetch(site, "/wall/2/", cookie=site.cookie).status == 200
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"", b"name=ben.adler&password=heywall", b"form=login&name=ben.adler&password=",
+        b"form=login&name=nobody&password=heywall", b"\xff\x00%", b"x" * 4000,
+    ],
+)  # fmt: skip
+def test_who_is_no_member_gets_the_form_again(site: Site, form: bytes) -> None:
+    answer = sent(site, form)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'type="password"' in answer and b"Set-Cookie" not in answer
+
+
+def test_a_body_that_is_too_long_is_refused(site: Site) -> None:
+    assert sent(site, b"x" * (LONGEST_BODY + 1)).startswith(b"HTTP/1.1 413 ")

@@ -39,11 +39,14 @@ async def test_a_run_that_is_over_says_so_and_refuses_rates(
             for refused in (lambda: run.set_rate("home", 5.0), run.find_limit):
                 with pytest.raises(PlanError, match=OVER.partition("(")[0]):
                     refused()
+            run.pause()
+            run.resume()
             assert run.status.rates == {"home": 25.0}
             run.finish()
             await run.wait(10)
         finally:
             await run.close()
+    assert {event.kind for event in run.history.events}.isdisjoint({"pause", "resume"})
     replayed = Player(path)
     await replayed.seek(3)
     assert replayed.status.ended == pytest.approx(run.status.ended)

@@ -780,6 +780,43 @@ async def test_h_shows_the_next_host() -> None:
         assert "CPU  web" in on.text
 
 
+async def test_what_is_amiss_on_a_live_host_is_said() -> None:
+    hosts = (HostStatus("web", "live", "vmstat: the server allows no session", ("top",)),)
+    async with screen(status=replace(RUNNING, hosts=hosts)) as on:
+        assert "▲ web live: vmstat: the server allows no session" in on.text
+        on.controls.change(hosts=(HostStatus("web", "connecting", "connecting to web"),))
+        await on.publish(replace(tick(70, {}), step=3))
+        assert "▲ web" not in on.text
+
+
+async def test_the_hosts_in_detail_with_what_watching_costs() -> None:
+    hosts = (
+        HostStatus("web", "live", "", ("top", "proc"), gaps=2, offset=-1.5, error=0.003, skipped=7),
+        HostStatus("db", "lost", "[b]reset[/b]"),
+    )
+    costs = {"host.web.cost.cpu": 0.9, "host.web.cost.sshd": 0.2, "host.web.cost.bytes": 1228.8}
+    async with screen(status=replace(RUNNING, hosts=hosts), seconds=0) as on:
+        for second in range(10):
+            await on.publish(tick(second, costs if second % 5 == 0 else {}))
+        await on.press("H")
+        assert "reads   top, proc" in on.text
+        assert "clock   1.50 s behind ours, give or take 3 ms" in on.text
+        assert "gaps    2; 7 rows that could not be read" in on.text
+        assert "costs   our tools 0.9 %, their sshd 0.2 %, on the wire 1.20 KiB/s" in on.text
+        assert "groups  backends" in on.text
+        assert "db  ✗ lost" in on.text and "[b]reset[/b]" in on.text
+        assert on.text.count("not measured yet") == 1
+
+
+@pytest.mark.parametrize("key", ["escape", "H", "q"])
+async def test_its_own_keys_close_the_hosts(key: str) -> None:
+    async with screen() as on:
+        await on.press("H")
+        assert "Watched hosts" in on.text
+        await on.press(key)
+        assert "Watched hosts" not in on.text
+
+
 async def test_a_click_opens_a_pane() -> None:
     async with screen(NARROW) as on:
         await on.pilot.click("SwapPane")

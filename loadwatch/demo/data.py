@@ -59,6 +59,7 @@ class Database:
     """The data of one worker. Counts its queries, and how long they took (seconds)."""
 
     def __init__(self, session: str) -> None:
+        self.session = session
         self.queries = 0
         self.seconds = 0.0
         self._connection = sqlite3.connect(":memory:")

@@ -7,6 +7,7 @@ request at a time, so that frames need no number.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 from http import HTTPStatus
@@ -14,13 +15,21 @@ from typing import BinaryIO, NamedTuple
 
 import httptools
 
+LOGIN = "/login/"
+"""The only page to which something may be sent: a form."""
+
+LONGEST_BODY = 4096
+"""Bytes of it that are accepted."""
+
 _LENGTH = struct.Struct("!I")
+_POSTED = re.compile(rb"POST " + LOGIN.encode() + rb"[ ?]")
+_SIZE = re.compile(rb"(?i)\r\ncontent-length: *(\d{1,4})\r\n")
 
 
 class Request(NamedTuple):
     """A request for a page, as far as a page can depend on it; `path` has no query.
 
-    `queued` is how long it waited for a worker, in seconds.
+    `body` is that of a login's form. `queued` is how long it waited for a worker, in seconds.
     """
 
     method: str
@@ -29,6 +38,7 @@ class Request(NamedTuple):
     accept_encoding: str = ""
     keep_alive: bool = True
     if_none_match: str = ""
+    body: str = ""
     queued: float = 0.0
 
     def encode(self) -> bytes:
@@ -55,6 +65,7 @@ class _Head:
     def __init__(self) -> None:
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
+        self.body = b""
         self.complete = False
 
     def on_url(self, url: bytes) -> None:
@@ -63,6 +74,9 @@ class _Head:
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
 
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
     def on_message_complete(self) -> None:
         self.complete = True
 
@@ -70,11 +84,18 @@ class _Head:
         return self.headers.get(name, b"").decode("latin-1")
 
 
-def parse(data: bytes) -> Request:
-    """The request in `data`, a head up to its empty line.
+def body_size(head: bytes) -> int:
+    """Bytes of the body that belongs to a head and is read: that of a login's form, if it says so
+    and is short; 0 for all others."""
+    size = _SIZE.search(head) if _POSTED.match(head) else None
+    return 0 if size is None or int(size[1]) > LONGEST_BODY else int(size[1])
 
-    RequestError for what is not HTTP, for other methods than GET and HEAD, and for a request with
-    a body, as the site reads none.
+
+def parse(data: bytes) -> Request:
+    """The request in `data`, a head up to its empty line and the body that `body_size` tells of.
+
+    RequestError for what is not HTTP, for other methods than GET and HEAD (and POST to the login),
+    and for a request with another body.
     """
     head = _Head()
     parser = httptools.HttpRequestParser(head)
@@ -88,7 +109,7 @@ def parse(data: bytes) -> Request:
     is_old = parser.get_http_version() == "1.0"
     if not head.url or not (is_old or b"host" in head.headers):
         raise RequestError(HTTPStatus.BAD_REQUEST)
-    if method not in ("GET", "HEAD"):
+    if method not in ("GET", "HEAD") and not _POSTED.match(data):
         raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED)
     if not head.complete:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -104,6 +125,7 @@ def parse(data: bytes) -> Request:
         head.header(b"accept-encoding"),
         keep_alive="keep-alive" in connection if is_old else "close" not in connection,
         if_none_match=head.header(b"if-none-match"),
+        body=head.body.decode("latin-1"),
     )
 
 

@@ -13,7 +13,7 @@ import time
 from http import HTTPStatus
 from typing import cast
 
-from loadwatch.demo.exchange import RequestError, parse, refusal
+from loadwatch.demo.exchange import RequestError, body_size, parse, refusal
 from loadwatch.demo.pool import Job, Pool
 
 LONGEST_HEAD = 16 * 1024
@@ -128,10 +128,13 @@ class Connection(asyncio.Protocol):
             return False
         if found is None:
             return False
-        head = bytes(self._buffer[: found.end()])
-        del self._buffer[: found.end()]
+        end = found.end() + body_size(bytes(self._buffer[: found.end()]))
+        if len(self._buffer) < end:
+            return False
+        request = bytes(self._buffer[:end])
+        del self._buffer[:end]
         try:
-            job = Job(parse(head), self._answered)
+            job = Job(parse(request), self._answered)
         except RequestError as error:
             self._refuse(error.status)
             return False

@@ -11,10 +11,14 @@ from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from string import Template
+from urllib.parse import parse_qs
 
 from loadwatch.demo.data import Database
-from loadwatch.demo.exchange import Request, Response, refusal
+from loadwatch.demo.exchange import LOGIN, Request, Response, refusal
 from loadwatch.demo.title import QUERIES
+
+PASSWORD = "heywall"
+"""Of every member: there is nothing to be kept from anybody."""
 
 _TEMPLATES = {
     file.stem: Template(file.read_text(encoding="utf-8"))
@@ -38,7 +42,7 @@ class Pages:
         self._routes: tuple[tuple[re.Pattern[str], Callable[..., Response]], ...] = (
             (re.compile(r"/"), self._home),
             (re.compile(r"/wall/([0-9]{1,9})/"), self._wall),
-            (re.compile(r"/login/"), self._login),
+            (re.compile(LOGIN), self._login),
         )
 
     def answer(self, request: Request) -> bytes:
@@ -77,7 +81,7 @@ class Pages:
     def _wall(self, request: Request, number: str) -> Response:
         session = _SESSION.search(request.cookie)
         if session is None or not self._database.has_session(session[1]):
-            return Response(HTTPStatus.FOUND, headers=(("Location", "/login/"),))
+            return Response(HTTPStatus.FOUND, headers=(("Location", LOGIN),))
         owner = self._database.name(int(number))
         if owner is None:
             return refusal(HTTPStatus.NOT_FOUND)
@@ -88,7 +92,17 @@ class Pages:
         return _document(f"{owner}'s wall", "wall", count=str(len(items)), items="".join(items))
 
     def _login(self, request: Request) -> Response:
-        return _document("Please log in", "login")
+        """The form; who sends it with a member's name and the password gets the one session."""
+        if request.method != "POST":
+            return _document("Please log in", "login")
+        sent = {name: values[0] for name, values in parse_qs(request.body).items()}
+        ids = {name.lower().replace(" ", "."): user for user, name in self._database.users()}
+        user = ids.get(sent.get("name", ""))
+        if user is None or (sent.get("password"), sent.get("form")) != (PASSWORD, "login"):
+            return _document("Please log in: that was no member and password", "login")
+        cookie = f"sessionid={self._database.session}; Path=/; HttpOnly"
+        headers = (("Location", f"/wall/{user}/"), ("Set-Cookie", cookie))
+        return Response(HTTPStatus.FOUND, headers=headers)
 
 
 def _fill(template: str, **values: object) -> str:

@@ -47,6 +47,9 @@ TRIALS_SHOWN = 60
 CALM = 30
 """Seconds for which the header keeps the lines that it took."""
 
+TROUBLED = ("live", "silent", "lost", "failed")
+"""States in which what is told of a host beside is something amiss."""
+
 VERDICT_ROLES = {"not saturated": ("●", "good"), "unknown": ("?", "quiet")}
 
 
@@ -102,8 +105,7 @@ class Header(Bar):
         for text in (*wrong, *([now.problem] if now.problem else [])):
             rows += wrap([("✗ " + plain(text), "bad")], width)
         for host in now.hosts:
-            if host.state in ("lost", "failed") and host.detail:
-                rows += wrap([(f"✗ {host.host} {host.state}: {plain(host.detail)}", "bad")], width)
+            rows += wrap(_trouble(host), width) if host.detail and host.state in TROUBLED else []
         for text in now.warnings:
             rows += wrap([("▲ " + plain(text), "warning")], width)
         if view.step.seconds and status.elapsed < TRIALS_SHOWN:
@@ -221,6 +223,13 @@ def _host(host: HostStatus, shown: str) -> Row:
         (host.host + " ", "strong" if host.host == shown else ""),
         (f"{sign} {host.state}", role), *_clock_of(host),
     ]  # fmt: skip
+
+
+def _trouble(host: HostStatus) -> Row:
+    """Why a host is lost, or what is amiss although it is live."""
+    is_gone = host.state in ("lost", "failed")
+    text = f"{host.host} {host.state}: {plain(host.detail)}"
+    return [(f"✗ {text}", "bad") if is_gone else (f"▲ {text}", "warning")]
 
 
 def _clock_of(host: HostStatus) -> Row:

@@ -31,6 +31,7 @@ from loadwatch.ui.panes import all_panes
 from loadwatch.ui.panes.limit import LimitPane
 from loadwatch.ui.screens.actions import act
 from loadwatch.ui.screens.comparison import compare
+from loadwatch.ui.screens.hosts import HostsScreen
 from loadwatch.ui.screens.ledger import show_ledger
 from loadwatch.ui.screens.prompt import Prompt, note
 from loadwatch.ui.screens.steps import StepsScreen
@@ -55,7 +56,7 @@ def _refused(status: RunStatus, others: Others) -> frozenset[str]:
     if not status.actions:
         refused.add("act")
     if not status.hosts:
-        refused.add("type_groups")
+        refused |= {"type_groups", "hosts"}
     if len(status.hosts) < 2:
         refused.add("next_host")
     refused |= {name for name in ("compare", "ledger") if getattr(others, name) is None}
@@ -86,6 +87,7 @@ class Dashboard(Screen[None]):
         quiet("right", "move_window(1)", "Go forward in time by half a window"),
         quiet("end", "return", "Return to now"),
         quiet("h", "next_host", "Show the next host"),
+        quiet("H", "hosts", "All hosts: how each link stands, and what watching costs there"),
         quiet("c", "compare", "Compare with another session"),
         quiet("l", "ledger", "The ledger: what each configuration takes, in all sessions"),
         quiet("G", "type_groups", "Choose the process groups that are followed on the host"),
@@ -304,6 +306,10 @@ class Dashboard(Screen[None]):
         """Show the ledger, while the run goes on."""
         if self._others.ledger is not None:
             await show_ledger(self.app, self._others.ledger)
+
+    def action_hosts(self) -> None:
+        """The links to all hosts in detail."""
+        self.app.push_screen(HostsScreen(self._view()))
 
     def action_steps(self) -> None:
         """The table of steps."""
