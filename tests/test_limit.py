@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch.analysis.evidence import JUDGED_SECONDS
-from loadwatch.analysis.limit import as_json, limit_text, slo_of, trial_text
+from loadwatch.analysis.limit import as_json, limit_text, slo_of, trial_text, verdict_at
 from loadwatch.analysis.queueing import piles_up
 from loadwatch.analysis.search import WIDTH, Search
 from loadwatch.analysis.thresholds import parse
@@ -382,3 +382,37 @@ def test_a_quick_search_whose_confirmation_fails_closes_in_again() -> None:
     confirmed = next(t for t in search.trials if t.confirms)
     assert confirmed.verdict == "FAIL" and search.fails_at == confirmed.rate
     assert confirmed.rate / 1.3 < (search.sustained or 0) < confirmed.rate
+
+
+# -- what holds the server back ------------------------------------------------------------------
+
+
+def busy(search: Search, run: VirtualRun, full: float) -> None:
+    """Search while one CPU of the server is as busy as the rate, and nothing waits for it below
+    `full`."""
+    while not search.ended:
+        run.turn(search.rate)
+        second = run.tick()
+        share = min(100.0, 0.95 * run.rate)
+        web = {"cpu.us": share, "cpu.sy": 0, "cpu.id": 100 - share, "cpu.wa": 0, "cpu.count": 1,
+               "procs.r": 3 if run.rate >= full else 1}  # fmt: skip
+        for key, value in web.items():
+            second.values[f"host.web.{key}"] = value  # type: ignore[index]
+        search.add(second)
+
+
+def test_a_failure_that_nothing_explains_is_explained_by_a_higher_rate() -> None:
+    search = Search(replace(MM1, pace=QUICK, start=60.0))
+    busy(search, VirtualRun(mm1(4), 4), full=110)
+    at = search.fails_at
+    assert at is not None and at < 110
+    verdict = verdict_at(search, ["web"])
+    assert verdict.name == "CPU"
+    assert verdict.evidence[:2] == ("at 120/s", "web: us 100 %, sy 0 %, wa 0 %, r 3.0 on 1 CPUs")
+
+
+def test_where_no_rate_explains_it_the_smallest_is_told() -> None:
+    search = Search(replace(MM1, pace=QUICK, start=60.0))
+    busy(search, VirtualRun(mm1(4), 4), full=1000)
+    verdict = verdict_at(search, ["web"])
+    assert verdict.name == "unknown" and "at 120/s" not in verdict.evidence

@@ -171,7 +171,7 @@ async def test_the_command_against_a_server_that_fails_at_once(tmp_path: Path) -
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("backends", [2, 5])
 async def test_the_limit_of_the_demo_site(backends: int, tmp_path: Path) -> None:
-    """`loadwatch limit --quick` against the wall; its figures are those of docs/limit.md."""
+    """`loadwatch limit --quick` against the wall; docs/limit.md quotes what it prints."""
     with Site([f"--backends={backends}"]) as site:
         for worker in site.workers:
             os.setpriority(os.PRIO_PROCESS, worker, 19)  # so that the generator stays on time
@@ -186,7 +186,7 @@ async def test_the_limit_of_the_demo_site(backends: int, tmp_path: Path) -> None
     print(f"\n{backends} workers: {pair.partition('limit: ')[2]}")
     print(found["verdict"]["name"], *found["verdict"]["evidence"], *found["explained"], sep="; ")
     assert 10 < found["sustained"] < found["fails_at"]
-    assert found["verdict"]["name"] == "CPU"
+    assert found["verdict"]["name"].startswith("CPU")
 
 
 @pytest.mark.parametrize(

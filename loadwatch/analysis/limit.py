@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from loadwatch.analysis.scalability import scalability, scalability_lines
 from loadwatch.analysis.search import CEILING, FOUND, Search
 from loadwatch.analysis.thresholds import Rule
-from loadwatch.analysis.verdict import Verdict, judge
+from loadwatch.analysis.verdict import UNKNOWN, Verdict, judge
 from loadwatch.core.limit import RateTrial, SearchStatus, Slo
 from loadwatch.core.metric import Unit, format_value
 from loadwatch.core.plan import SIGNS, Signs
@@ -68,18 +69,29 @@ def limit_text(status: SearchStatus, arrival: str) -> str:
 def verdict_at(search: Search, hosts: Sequence[str], signs: Signs = SIGNS) -> Verdict:
     """What holds the server back at the smallest rate that failed; else at the largest that passed.
 
-    The lowest rate that passed is what the response times are compared with.
+    Just above its limit a server may still have idle moments. Where no rule explains a failure,
+    the next higher rate that failed is judged, and named in the evidence. The lowest rate that
+    passed is what the response times are compared with.
     """
-    trial = search.trials[-1] if search.is_invalid else None
-    passed = [
-        seen for t, seen in zip(search.trials, search.seen, strict=True) if t.verdict == "PASS"
+    trials = list(zip(search.trials, search.seen, strict=True))
+    if not trials:
+        return Verdict(UNKNOWN, (), (), "no trial was finished")
+    passed = [seen for trial, seen in trials if trial.verdict == "PASS"]
+    last, seen = trials[-1]
+    if search.is_invalid:
+        return judge(seen, (last.reason,), hosts, passed, signs)
+    at = search.fails_at
+    if at is None:
+        return judge(search.summary_at(search.sustained) or seen, (), hosts, passed, signs)
+    rates = sorted({at} | {t.rate for t, _ in trials if t.verdict == "FAIL" and t.rate > at})
+    found = [
+        (rate, judge(search.summary_at(rate) or seen, (), hosts, passed, signs, fails=True))
+        for rate in rates
     ]
-    at = search.fails_at or search.sustained
-    summary = search.seen[-1] if trial else search.summary_at(at)
-    if summary is None:
-        return Verdict("unknown", (), (), "no trial was finished")
-    reasons = (trial.reason,) if trial else ()
-    return judge(summary, reasons, hosts, passed, signs, fails=search.fails_at is not None)
+    rate, verdict = next((one for one in found if one[1].name != UNKNOWN), found[0])
+    if rate == at:
+        return verdict
+    return replace(verdict, evidence=(f"at {rate_text(rate)}", *verdict.evidence))
 
 
 def slo_as_json(slo: Slo, rules: Sequence[Rule]) -> dict[str, Any]:

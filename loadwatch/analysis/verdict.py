@@ -19,6 +19,8 @@ from loadwatch.core.history import History
 from loadwatch.core.plan import SIGNS, Signs
 from loadwatch.core.summary import Summary
 
+UNKNOWN = "unknown"
+
 EASIER = 0.7
 """Share of a step's rate that an easier one has at most."""
 
@@ -145,4 +147,4 @@ def _unknown(stretch: Stretch) -> Verdict:
         if needs
         else "no rule explains this: compare CPU, run queue, swap and disks with a lower rate"
     )
-    return Verdict("unknown", (), evidence, advice)
+    return Verdict(UNKNOWN, (), evidence, advice)
