@@ -79,4 +79,8 @@ def terminal(
     try:
         yield shown
     finally:
-        shown.process.close(force=True)
+        try:
+            shown.process.close(force=True)
+        except pexpect.ExceptionPexpect:  # it is killed by then; a busy machine takes its time
+            shown.process.wait()
+            shown.process.close(force=True)
