@@ -302,6 +302,12 @@ def test_turning_away_is_a_queue_only_where_somebody_waits(
     assert verdict.name == name, verdict
 
 
+def test_pages_that_are_wrong_are_not_answered_well() -> None:
+    wrong = judge(stretch(30, load(errors_content=20)), (), [])
+    assert wrong.name == "unknown"
+    assert "0 of 600 requests answered well" in wrong.evidence[0]
+
+
 def test_answers_to_requests_of_the_step_before_are_told_as_such() -> None:
     """The queue of a harder step runs out in this one."""
     over = stretch(30, load(22, 5), host())

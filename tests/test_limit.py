@@ -15,7 +15,7 @@ from loadwatch.analysis.limit import as_json, limit_text, slo_of, trial_text, ve
 from loadwatch.analysis.queueing import piles_up
 from loadwatch.analysis.search import WIDTH, Search
 from loadwatch.analysis.thresholds import parse
-from loadwatch.analysis.trial import holds, judge_trial
+from loadwatch.analysis.trial import Hopeless, holds, judge_trial
 from loadwatch.core.histogram import MICRO, Histogram, index_of
 from loadwatch.core.interval import wilson
 from loadwatch.core.limit import CAREFUL, QUICK, Goal, Pace, Slo
@@ -221,6 +221,14 @@ def test_of_a_hopeless_rate_all_that_was_seen_is_told() -> None:
     (trial,) = search.trials
     assert (trial.verdict, trial.errors) == ("FAIL", 1.0)
     assert trial.seconds == search.seen[0].seconds >= JUDGED_SECONDS
+
+
+def test_a_wrong_page_is_counted_once() -> None:
+    """As no goodput; it is an answer, and no other error beside."""
+    hopeless = Hopeless(MM1)
+    values = {"load.offered": 10.0, "load.completed": 10.0, "load.goodput": 7.0,
+              "load.errors.content": 3.0}  # fmt: skip
+    assert not any(hopeless.add(tick(second, values)) for second in range(20))
 
 
 def test_stopping_it_ends_it_at_once() -> None:

@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch.analysis.users import Day, Habits, assumptions, audience, audience_text
+from loadwatch.config import redact
 from loadwatch.core.metric import Catalogue
+from loadwatch.core.plan import Plan, Scenario, Step, Target
 from loadwatch.importing.visitors import visitors
 from loadwatch.session import Recorder
 from tests.ticks import CATALOGUE, run
@@ -110,8 +113,15 @@ def test_a_profile_gives_the_shape() -> None:
     assert found["profile"]["users_per_day"] == 38_400
 
 
-def session_with(limits: list[dict[str, object]], path: Path) -> str:
-    recorder = Recorder(path, {"target": "http://x.example", "plan": {}}, Catalogue(CATALOGUE))
+PLAN = Plan(Target("http://x.example"), scenarios=(Scenario("home"),))
+VISITS = msgspec.structs.replace(
+    PLAN, scenarios=(Scenario("visit", steps=(Step(name="a"), Step(name="b"))),)
+)
+
+
+def session_with(limits: list[dict[str, object]], path: Path, plan: Plan = PLAN) -> str:
+    meta = {"target": "http://x.example", "plan": redact(plan)}
+    recorder = Recorder(path, meta, Catalogue(CATALOGUE))
     for tick in run(2):
         recorder.add(tick)
     recorder.close({"limits": limits, "generator": {"reasons": []}})
@@ -130,6 +140,16 @@ def test_the_limit_of_a_session(tmp_path: Path) -> None:
     found = json.loads(out)
     assert (found["rate"], found["users_per_day"]) == (17.0, 163_200)
     assert (found["below"]["rate"], found["below"]["users_per_day"]) == (18.0, 172_800)
+
+
+def test_a_limit_of_visits_is_counted_in_requests(tmp_path: Path) -> None:
+    trials = [{"rate": 10.0, "completed": 20.0}, {"rate": 12.0, "completed": 21.0}]
+    limit: dict[str, object] = {"sustained": 10.0, "fails_at": 12.0, "trials": trials}
+    path = session_with([limit], tmp_path / "a.loadwatch", VISITS)
+    code, out, error = users(path, *HABITS, "--peak-to-average", "1", "--json")
+    found = json.loads(out)
+    assert (code, found["rate"], found["below"]["rate"]) == (0, 20.0, 24.0)
+    assert "10 visits per second is 20 requests per second" in error
 
 
 def log_of(seconds: list[tuple[str, int]]) -> str:
@@ -191,6 +211,7 @@ def test_a_session_without_a_limit_is_one_line(tmp_path: Path) -> None:
     [
         (["17", "--utilisation", "70"], "expected a share such as 0.7"),
         (["17", "--visits-per-day", "0"], "expected a number above 0"),
+        (["17", "--peak-to-average", "0.5"], "expected a ratio from 1 on"),
         (["17", "--profile", "25:3"], "within 24 hours"),
         (["17", "--profile", "6:x"], "within 24 hours"),
         (["17", "--profile", "6:0"], "nobody is active"),

@@ -221,6 +221,11 @@ class Stretch:
         return self.summary.count("load.completed") - self.summary.count("load.status.5xx")
 
     @property
+    def well(self) -> int:
+        """Those of them whose body was as expected too."""
+        return self.answered - self.summary.count("load.errors.content")
+
+    @property
     def failures(self) -> dict[str, int]:
         """What a server error or a missing answer was -> how many."""
         codes = self.summary.counts("load.status")
@@ -238,7 +243,7 @@ class Stretch:
     @property
     def is_deaf(self) -> bool:
         """Whether all that ended, ended without an answer: refused, reset, timed out."""
-        unanswered = sum(self.summary.counts("load.errors").values())
+        unanswered = self.summary.unanswered
         ended = unanswered + self.summary.count("load.completed")
         return ended > 0 and unanswered >= self.signs.answered * ended
 
@@ -293,9 +298,9 @@ class Stretch:
 
     def describe(self) -> str:
         """The requests in one line."""
-        told = f"{self.answered} of {self.offered} requests answered well"
-        if self.answered > self.offered:
-            told = f"{self.answered} requests answered well, some of them due before"
+        told = f"{self.well} of {self.offered} requests answered well"
+        if self.well > self.offered:
+            told = f"{self.well} requests answered well, some of them due before"
         return f"{told}, {self.describe_queue()}"
 
     def describe_queue(self) -> str:

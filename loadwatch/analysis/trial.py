@@ -37,10 +37,8 @@ SETTLED = 3
 def errors_of(summary: Summary) -> tuple[int, int]:
     """Requests without a good answer (a status from 400 on or not expected, a wrong body, none at
     all, dropped), and all."""
-    unanswered = summary.counts("load.errors")
-    unanswered.pop("content", None)  # those were answered, though not well
     bad = summary.count("load.completed") - summary.count("load.goodput")
-    bad += sum(unanswered.values()) + summary.count("load.dropped")
+    bad += summary.unanswered + summary.count("load.dropped")
     return bad, max(summary.count("load.offered"), bad)
 
 
@@ -130,6 +128,7 @@ class Hopeless:
         completed = values.get("load.completed", 0.0)
         opened = values.get("load.in_flight", 0.0)
         errors = sum(n for key, n in values.items() if key.startswith("load.errors."))
+        errors -= values.get("load.errors.content", 0.0)  # answered, and no goodput
         bad = completed - values.get("load.goodput", 0.0) + errors
         limit = 2 * self._goal.slo.p95
         waiting = max(values.get("load.response.p95", 0.0), values.get("load.oldest", 0.0))

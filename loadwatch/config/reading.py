@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,15 @@ def scenario_name(path: str) -> str:
 def decode(document: Mapping[str, Any], source: str) -> Plan:
     """A parsed TOML document as a Plan; `source` is named in errors."""
     _reject_unknown(document, Plan, source, ())
-    thresholds = document.get("thresholds")
     where = ""
     try:
-        for key, rule in thresholds.items() if isinstance(thresholds, Mapping) else ():
-            where = f"thresholds.{key}: "  # msgspec does not say which key of a table it was
+        # msgspec does not say which key of a table it was.
+        for key, rule in _table(document, "thresholds"):
+            where = f"thresholds.{key}: "
             msgspec.convert(rule, str | Threshold, dec_hook=from_toml)
+        for key, table in _table(document, "data"):
+            where = f"data.{key}."
+            msgspec.convert(table, Data, dec_hook=from_toml)
         where = ""
         plan = msgspec.convert(document, Plan, dec_hook=from_toml)
     except msgspec.ValidationError as error:
@@ -87,6 +90,11 @@ def decode(document: Mapping[str, Any], source: str) -> Plan:
     except ValueError as error:
         raise PlanError(f"{source}: {error}") from None
     return check(plan, source)
+
+
+def _table(document: Mapping[str, Any], name: str) -> Iterable[tuple[str, object]]:
+    table = document.get(name)
+    return table.items() if isinstance(table, Mapping) else ()
 
 
 def _readable(message: str) -> str:

@@ -148,6 +148,12 @@ class Summary:
         """What is counted per second, per second of firing: the last answers take no time."""
         return self.count(key) / self.firing if self.firing else 0.0
 
+    @property
+    def unanswered(self) -> int:
+        """Requests that ended without any answer; one with a wrong body was answered."""
+        errors = self.counts("load.errors")
+        return sum(errors.values()) - errors.get("content", 0)
+
     def mean(self, key: str) -> float | None:
         """The mean of `key` over the seconds that know it, else None."""
         tally = self.tallies.get(key)

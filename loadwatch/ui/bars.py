@@ -254,6 +254,9 @@ def _gather(parts: Sequence[Row]) -> Row:
 def _scenario(view: View, number: int, name: str, chosen: bool) -> Row:
     asked = view.status.rates[name]
     achieved, well = (_recent(view, f"scenario.{name}.{key}") for key in ("completed", "goodput"))
+    if (visits := _recent(view, f"scenario.{name}.visits.completed")) is not None:
+        broken = _recent(view, f"scenario.{name}.visits.failed") or 0.0
+        achieved, well = visits + broken, visits  # what is asked for is visits
     row: Row = [
         ("▶ " if chosen else "  ", "good"), (str(number + 1), "strong"),
         (" " + fit(plain(name), 12), "strong" if chosen else ""),

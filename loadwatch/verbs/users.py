@@ -25,7 +25,7 @@ def add(verbs: Any) -> None:
     command.add_argument("--visits-per-day", type=positive, metavar="N", help="of one user; 3")
     command.add_argument("--visit-length", type=duration, metavar="D", help="60s")
     command.add_argument(
-        "--peak-to-average", type=positive, metavar="N", help="busiest rate over the mean; 3"
+        "--peak-to-average", type=peak, metavar="N", help="busiest rate over the mean; 3"
     )
     command.add_argument(
         "--profile", type=profile, metavar="HOURS:USERS,…",
@@ -50,6 +50,14 @@ def positive(text: str) -> float:
         value = 0.0
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def peak(text: str) -> float:
+    """A ratio from 1 on: no rate is busier on average than at its busiest."""
+    value = positive(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a ratio from 1 on, got {text!r}")
     return value
 
 
@@ -132,7 +140,7 @@ def _seen(log: str) -> dict[str, float | None]:
 def _rates(text: str) -> tuple[float, float | None]:
     """The rate that is meant; of a session the last limit that was found, which is a pair."""
     from loadwatch.core.errors import PlanError
-    from loadwatch.recorded import result_of
+    from loadwatch.recorded import plan_of, result_of
     from loadwatch.session import open_session, resolve
 
     try:
@@ -141,7 +149,15 @@ def _rates(text: str) -> tuple[float, float | None]:
         pass
     with open_session(resolve(text)) as session:
         limits = result_of(session).get("limits", [])
+        of_visits = any(scenario.steps for scenario in plan_of(session).scenarios)
     found = [one for one in limits if one["sustained"] is not None]
     if not found:
         raise PlanError(f"{text}: no limit was found in this session")
-    return found[-1]["sustained"], found[-1]["fails_at"]
+    low, high = found[-1]["sustained"], found[-1]["fails_at"]
+    if not of_visits:
+        return low, high
+    # The rates are those of visits then; users are told by requests.
+    seen = next(one["completed"] for one in reversed(found[-1]["trials"]) if one["rate"] == low)
+    print(f"loadwatch: the limit of {low:g} visits per second is {seen:g} requests per second",
+          file=sys.stderr)  # fmt: skip
+    return seen, None if high is None else high * seen / low

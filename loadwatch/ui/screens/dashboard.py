@@ -259,6 +259,7 @@ class Dashboard(Screen[None]):
                 "Enter searches, Esc leaves it; space stops a search",
                 f"quick {min(asked or 10.0, goal.ceiling):g}",
                 heard=heard,
+                selects=True,
             )
         )
         if answer is None:

@@ -32,25 +32,26 @@ class Prompt(Dialog[str | None]):
     """Asks; dismissed with the answer, or with None on Esc.
 
     `hint` says what the keys do, `value` stands there at first. `heard` is told what is typed, and
-    says in a line what would come of it, if anything. A `low` prompt leaves the view of what is
-    above it.
+    says in a line what would come of it, if anything. With `selects` what is typed first takes the
+    place of `value`. A `low` prompt leaves the view of what is above it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(
         self, question: str, check: Check, hint: str, value: str = "",
-        heard: Callable[[str], str] = anything, is_low: bool = False,
+        heard: Callable[[str], str] = anything, is_low: bool = False, selects: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(question, heard(value) or hint, is_low)
         self._check = check
         self._keys = hint
         self._value = value
         self._heard = heard
+        self._selects = selects
 
     def body(self) -> ComposeResult:
         """The field for the answer."""
-        yield Input(self._value, select_on_focus=False)
+        yield Input(self._value, select_on_focus=self._selects)
 
     @on(Input.Changed)
     def say(self, event: Input.Changed | Input.Submitted) -> str:
