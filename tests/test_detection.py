@@ -18,8 +18,10 @@ from loadwatch.remote.local import LocalLink
 from loadwatch.remote.monitor import HostMonitor
 from loadwatch.remote.probe import Tool, version_in
 from loadwatch.remote.probes import all_probes, top, vmstat
-from tests.sshd import eventually, find, require
+from tests.sshd import Start, eventually, find, log_in, require, start_sshd
 from tests.test_remote_monitor import ScriptedStream, Sink, Time, nonce_of
+
+__all__ = ["start_sshd"]  # the fixture
 
 HOST = Host("web", "web")
 PROBES = all_probes()
@@ -184,6 +186,21 @@ def test_it_does_not_keep_a_run_from_ending() -> None:
 
 def test_endless_output_takes_no_memory() -> None:
     assert look(f"{READY}{PROC}LW1 NONCE look top\n/usr/bin/top\n" + "x" * 3 * LIMIT)["proc"]
+
+
+def test_a_tool_that_hangs_is_ended_with_the_look(
+    start_sshd: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadwatch.remote.detection.TIMEOUT", 1.0)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "vmstat").write_text("#!/bin/sh\nexec sleep 777\n")
+    (tools / "vmstat").chmod(0o755)
+    server = start_sshd(environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    link = log_in()
+    assert "vmstat" not in detect(link, PROBES, threading.Event()).tools
+    assert eventually(lambda: not server.leftovers())
+    link.close()
 
 
 # -- real tools ----------------------------------------------------------------------------------

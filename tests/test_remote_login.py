@@ -308,6 +308,26 @@ def test_a_server_that_hangs_up_on_a_refused_key_is_not_tried_again(start_sshd: 
     assert server.log.count("Too many authentication failures") <= 1
 
 
+def test_a_server_that_hangs_up_on_a_refused_key_is_tried_again_if_it_let_us_in_before(
+    start_sshd: Start,
+) -> None:
+    """It refuses one key with a word, and hangs up on the second."""
+    server = start_sshd(options="MaxAuthTries 2\n")
+    second = keygen(server.directory / "second")
+    server.configure(f"  IdentityFile {server.key}\n  IdentityFile {second}\n")
+    allowed = server.directory / "authorized_keys"
+    keys = allowed.read_text()
+    monitor, sink = watch()
+    assert sink.reaches("live")
+    allowed.write_text("")
+    server.drop()
+    assert sink.reaches("lost", f"tried {server.key}")
+    allowed.write_text(keys)
+    assert sink.reaches("live")
+    monitor.stop()
+    assert monitor.join(20)
+
+
 def test_no_key_and_no_terminal(sshd: Sshd) -> None:
     sshd.key.unlink()
     with pytest.raises(HostError, match=r"no key to try; the server takes .*no terminal to ask"):

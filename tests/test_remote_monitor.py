@@ -24,7 +24,7 @@ from loadwatch.remote.detection import Server
 from loadwatch.remote.guard import BEAT
 from loadwatch.remote.lane import PAUSE, Lane
 from loadwatch.remote.link import Link, LinkError, LoginDropError
-from loadwatch.remote.monitor import HostMonitor, Note
+from loadwatch.remote.monitor import Detect, HostMonitor, Note
 from loadwatch.remote.probe import Probe, Tool
 from loadwatch.remote.probes import all_probes
 from loadwatch.remote.pulse import QUICK
@@ -343,6 +343,7 @@ def monitoring(
     clock: Time | None = None,
     host: Host = HOST,
     wall: float = 1_700_000_100.0,
+    detecting: Detect = top_and_vmstat,
 ) -> Iterator[HostMonitor]:
     """A monitor whose attempts to connect come out as given; the last again and again."""
     remaining = list(outcomes)
@@ -360,7 +361,7 @@ def monitoring(
         wall=lambda: wall,
         link_to=link_to,
         delays=lambda: repeat(0.01),
-        detecting=top_and_vmstat,
+        detecting=detecting,
     )
     monitor.start()
     yield monitor
@@ -462,6 +463,33 @@ def test_a_host_that_worked_before_is_tried_again_even_if_its_tools_fail() -> No
         assert sink.reaches("live")
     assert "failed" not in sink.states
     assert sink.statuses[-1].gaps == 1
+
+
+@pytest.mark.parametrize("was_live", [True, False])
+def test_a_session_refused_at_the_look_is_asked_for_again_if_the_host_worked(
+    was_live: bool,
+) -> None:
+    sink, links = Sink(), [ScriptedLink(), ScriptedLink(), ScriptedLink()]
+    refused = links[1 if was_live else 0]
+
+    def detecting(link: Link, probes: tuple[Probe, ...], stopping: threading.Event) -> Server:
+        if link is refused:
+            raise HostError("the server allows no session")
+        return top_and_vmstat(link, probes, stopping)
+
+    with monitoring(*links, sink=sink, detecting=detecting):
+        if was_live:
+            assert eventually(lambda: len(links[0].streams) == 3)
+            links[0].deliver()
+            assert sink.reaches("live")
+            links[0].streams["top"].give(LinkError("connection lost"))
+            assert eventually(lambda: len(links[2].streams) == 3)
+            links[2].deliver()
+            assert sink.reaches("live")
+            assert "failed" not in sink.states
+        else:
+            assert sink.reaches("failed", "the server allows no session")
+    assert refused.closed
 
 
 def test_a_tool_that_ends_is_restarted_on_the_same_link() -> None:

@@ -40,10 +40,13 @@ class Asked:
         self.clock = Clock(0.0)
         self.traffic = 1000
         self.pulse = Pulse(HOST, self.clock, traffic=lambda: self.traffic)
-        match = re.search(r"LW1 (\w+) ready", self.pulse.open(0.0))
+        self.open(0.0)
+
+    def open(self, at: float) -> None:
+        match = re.search(r"LW1 (\w+) ready", self.pulse.open(at))
         assert match is not None
         self.nonce = match[1]
-        self.pulse.receive(f"motd\nLW1 {self.nonce} ready\n".encode(), 0.0)
+        self.pulse.receive(f"motd\nLW1 {self.nonce} ready\n".encode(), at)
 
     def answer(self, at: float, *lines: str) -> list[Reading]:
         """What the server's lines come to; its clocks without any."""
@@ -77,6 +80,16 @@ def test_nothing_is_asked_before_the_guard_is_there() -> None:
     assert pulse.beat(0.0) == b""
     pulse.open(0.0)
     assert pulse.beat(1.0) == b""
+
+
+def test_an_answer_ends_what_was_wrong() -> None:
+    asked = Asked()
+    asked.pulse.abandon("pulse: the server made no spool within 3 s", 0.0)
+    asked.open(5.0)
+    assert asked.pulse.problem
+    assert asked.pulse.beat(5.0)
+    asked.answer(5.1)
+    assert asked.pulse.problem == ""
 
 
 def test_an_answer_tells_the_offset_and_its_error() -> None:

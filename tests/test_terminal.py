@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import pandas
 import pytest
+from textual.app import App
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES
 
 from loadwatch.session import open_session
+from loadwatch.ui.driver import TerminalDriver
+from loadwatch.verbs import watch
 from tests.terminal import Terminal, terminal
 from tests.test_cli import INVALID, a_site, children, loadwatch
 
@@ -144,6 +152,7 @@ def test_suspended_and_resumed(tmp_path: Path) -> None:
 BROKEN = """
 import subprocess
 import sys
+import threading
 from loadwatch.cli import main
 from loadwatch.ui.panes.rate import RatePane
 
@@ -241,6 +250,27 @@ def test_a_dashboard_whose_terminal_goes_without_a_signal_ends_too(tmp_path: Pat
         assert recorded.meta["state"] == "ended"
 
 
+def test_a_dashboard_ends_with_the_session_that_its_terminal_led(tmp_path: Path) -> None:
+    """The kernel sends SIGHUP and SIGCONT to those in front when a session's leader goes."""
+    session = tmp_path / "run.loadwatch"
+    with a_site() as url:
+        command = (*LOADWATCH, "watch", url, "--session", str(session))
+        with terminal(*command) as shown:
+            shown.wait_for("● firing")
+            assert shown.process.pid is not None
+            below = children(shown.process.pid)
+            os.kill(shown.process.pid, signal.SIGHUP)
+            os.kill(shown.process.pid, signal.SIGCONT)
+            close_window(shown)
+            deadline = time.monotonic() + 20
+            while shown.process.isalive() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert not shown.process.isalive()
+            assert all_gone(below)
+    with open_session(session) as recorded:
+        assert recorded.meta["state"] == "ended"
+
+
 def test_a_run_whose_terminal_goes_stops_and_is_whole(tmp_path: Path) -> None:
     session = tmp_path / "run.loadwatch"
     with a_site() as url:
@@ -287,3 +317,55 @@ def test_a_script_says_yes_or_names_the_host(tmp_path: Path) -> None:
     sure = loadwatch(*run, "--yes", "--session", str(tmp_path / "b"))
     assert (sure.returncode, (tmp_path / "b").exists()) == (0, True)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_dead_terminal_holds_up_no_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does SIGCONT, unasked, begin a second one."""
+    handled = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT)}
+    controller, terminal = os.openpty()
+
+    async def show(screen: TextIO) -> None:
+        monkeypatch.setattr(sys, "__stdin__", screen)
+        monkeypatch.setattr(sys, "__stderr__", screen)
+        driver = TerminalDriver(App(), size=(80, 24))
+        driver.start_application_mode()
+        writer = driver._writer_thread
+        signal.raise_signal(signal.SIGCONT)
+        assert driver._writer_thread is writer and writer is not None
+        os.close(controller)
+        driver.disable_input()
+        for _ in range(MAX_QUEUED_WRITES * 2):
+            driver.write("x")
+        driver.stop_application_mode()
+        driver.close()
+        assert not writer.is_alive()
+
+    with suppress(OSError), open(terminal, "w") as screen:  # noqa: PTH123 - a descriptor is wanted
+        try:
+            asyncio.run(show(screen))
+        finally:
+            for number, handler in handled.items():
+                signal.signal(number, handler)
+
+
+def test_a_screen_that_does_not_go_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = threading.Event()
+    calls: list[str] = []
+    controller, terminal = os.openpty()
+    monkeypatch.setattr(watch, "LAST", 0.05)
+    monkeypatch.setattr(os, "_exit", lambda code: gone.set())
+
+    def end() -> None:
+        calls.append("end")
+        assert gone.wait(20)  # as a screen that waits for its terminal
+
+    async def show() -> None:
+        with watch._ending_without_terminal(end):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.2)
+
+    with open(terminal) as stdin, open(controller):  # noqa: PTH123 - descriptors
+        monkeypatch.setattr(sys, "stdin", stdin)
+        asyncio.run(show())
+    assert calls == ["end"] and gone.is_set()

@@ -65,7 +65,8 @@ class Authentication:
     def run(self) -> None:
         """Log in.
 
-        HostError names what was refused; LinkError if the connection went meanwhile.
+        HostError names what was refused; LinkError if the connection went meanwhile, which also is
+        how a server may refuse the last of the proofs that it looks at.
         """
         nothing = Attempt("", partial(self._transport.auth_none, self._login.user))
         with gather(self._login) as credentials:
@@ -101,12 +102,12 @@ class Authentication:
         if attempt.label:
             self._tried.append(attempt.label + outcome)
 
-    def _dropped(self, label: str) -> HostError:
+    def _dropped(self, label: str) -> LinkError:
         text = f"{self._login}: hung up on while trying {label or 'to ask how to log in'}"
         if self._answers.asked != self._asked:
             return LinkError(f"{text}: the server may not wait that long for an answer")
         if self._tried:
-            return HostError(f"{text}; {self._refusal(None)}")
+            text = f"{text}; {self._refusal(None)}"
         return LoginDropError(text)
 
     def _refusal(self, credentials: Credentials | None) -> str:

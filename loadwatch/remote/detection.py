@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from loadwatch.core.plan import Host
+from loadwatch.remote import guard
 from loadwatch.remote.guard import Preamble, make_nonce
 from loadwatch.remote.link import Link, LinkError, Stream
 from loadwatch.remote.probe import Probe, Tool
@@ -23,12 +24,6 @@ SETTLING = 0.2
 
 LIMIT = 1024 * 1024
 """Bytes of output that are looked at."""
-
-# As for the probes themselves.
-_CALM = (
-    "LC_ALL=C LANGUAGE= TERM=dumb HOME=/dev/null XDG_CONFIG_HOME=/dev/null; "
-    "export LC_ALL LANGUAGE TERM HOME XDG_CONFIG_HOME; unset COLUMNS LINES;"
-)
 
 _LOGIN = "echo $(uname -sr); echo $(id -un); echo $SHELL"
 
@@ -60,9 +55,8 @@ def detect(
     ordered = sorted(probes, key=lambda probe: probe.stand_in is None)
     looks = {"login": _LOGIN, **{probe.name: _look(probe) for probe in ordered}, "end": ":"}
     sections = " ".join(f"echo LW1 {nonce} look {name}; {look};" for name, look in looks.items())
-    script = f"{_CALM} exec </dev/null; echo LW1 {nonce} ready; {sections}"
-    # No guard: all of it comes to an end by itself.
-    stream = link.open(f"exec sh -c '{script}' loadwatch")
+    # Under guard, as the probes themselves: a tool may hang that is only looked at.
+    stream = link.open(guard.command("sh", sections, nonce))
     output = _read(stream, nonce, stopping, clock)
     stopping.wait(SETTLING)
     shown = _sections(nonce, output)

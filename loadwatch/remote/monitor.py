@@ -160,15 +160,11 @@ class HostMonitor:
             self._connecting = False
         try:
             self.server = self._detecting(link, all_probes(), self._stopping)
-        except BaseException:
-            link.close()
-            raise
-        watch = Watch(
-            self._host, choose(self._host, all_probes(), self.server.tools), link, self._clock,
-            self._deliver, self._report, self._note, self._server_clock, self._spool,
-        )  # fmt: skip
-        self._link = link
-        try:
+            watch = Watch(
+                self._host, choose(self._host, all_probes(), self.server.tools), link, self._clock,
+                self._deliver, self._report, self._note, self._server_clock, self._spool,
+            )  # fmt: skip
+            self._link = link
             watch.run(self._stopping)
         except LinkError:
             raise
@@ -179,6 +175,7 @@ class HostMonitor:
             raise LinkError(str(failure)) from None
         finally:
             self._link = None
+            link.close()
 
     def _report(self, state: HostState, detail: str = "", probes: tuple[str, ...] = ()) -> None:
         gaps = self.status.gaps

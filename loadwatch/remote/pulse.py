@@ -196,6 +196,7 @@ class Pulse(Strand):
             return {}  # more answers than questions
         self._answers += 1
         self.seen = True
+        self.problem = ""
         uptime = float(match[1]) if match[1] else None
         wall = int(match[2]) + float(match[3] or 0) if match[2] else None
         grain = 0.0 if match[3] else 1.0  # date(1) of BusyBox has no %N

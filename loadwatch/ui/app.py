@@ -19,6 +19,7 @@ from loadwatch.core.errors import LoadwatchError
 from loadwatch.core.history import History
 from loadwatch.core.metric import Catalogue
 from loadwatch.ui import chart
+from loadwatch.ui.driver import TerminalDriver
 from loadwatch.ui.keys import quiet, shown
 from loadwatch.ui.others import NOBODY, Others
 from loadwatch.ui.pane import Pane
@@ -53,7 +54,7 @@ class LoadwatchApp(App[None]):
         thresholds: Thresholds = NO_THRESHOLDS, panes: Sequence[type[Pane]] = (),
         others: Others = NOBODY,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.failure: LoadwatchError | None = None
         self._bus = bus
         self._controls = controls

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 FAREWELL = 1.0
 """Seconds that open requests may take when the dashboard is left."""
+
+LAST = 10.0
+"""Seconds that the screen may take to go; after those the process goes as it is."""
 
 LOOK = 1.0
 """Seconds between two looks whether the terminal is still there."""
@@ -80,14 +86,18 @@ def dashboard(
                 return
             await run.start(in_dialogs(app), dry=dry)
 
+        def leave() -> None:
+            run.finish()  # first of all: what follows needs a terminal
+            app.exit()
+
         try:
             app = LoadwatchApp(
                 run.bus, run.history, run, run.catalogue,
                 startup=begin, thresholds=run.thresholds, panes=panes,
                 others=Others(comparing(session), telling(session)),
             )  # fmt: skip
-            _end_without_terminal(app.exit)
-            await app.run_async()
+            with _ending_without_terminal(leave):
+                await app.run_async()
             if app.failure is not None:
                 raise app.failure
         finally:
@@ -104,21 +114,35 @@ def dashboard(
     return crashed or exit_code(run, interrupted=False)
 
 
-def _end_without_terminal(end: Callable[[], Any]) -> None:
+@contextmanager
+def _ending_without_terminal(end: Callable[[], Any]) -> Iterator[None]:
     """Call `end` upon a signal, or when nobody can be behind the terminal any more.
 
-    A terminal that goes sends SIGHUP, but only to those whose controlling terminal it is.
+    A terminal that goes sends SIGHUP, but only to those whose controlling terminal it is. Whatever
+    then holds up the block, the process is gone `LAST` seconds later; a session keeps each second
+    that was written, and the guards on the servers notice by themselves.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end)
     terminal = select.poll()
     terminal.register(sys.stdin.fileno(), 0)  # a hang-up is told unasked
+    deadline = threading.Timer(LAST, os._exit, (128 + signal.SIGHUP,))
+    deadline.daemon = True
+
+    def leave() -> None:
+        if deadline.ident is None:
+            deadline.start()
+            end()
 
     def look() -> None:
         if terminal.poll(0):
-            end()
+            leave()
         else:
             loop.call_later(LOOK, look)
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave)
     look()
+    try:
+        yield
+    finally:
+        deadline.cancel()
