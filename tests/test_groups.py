@@ -113,6 +113,17 @@ def test_the_limits_are_those_that_most_of_the_group_is_under() -> None:
         catalogue().of(f"host.web.group.g.{key}")
 
 
+@pytest.mark.parametrize(("under", "known"), [(1, False), (2, False), (3, True), (4, True)])
+def test_a_limit_that_at_most_half_of_the_group_is_under_is_not_the_groups(
+    under: int, known: bool
+) -> None:
+    own = ticker(Group("g", user="www-data"))
+    limits = (Limits(frozenset(range(under)), {"cgroup.memory.limit": 5}),)
+    rows = frame(*(process(pid) for pid in range(4)))
+    found = values_of(own, rows, Reading("web", "proc", 0.0, limits=limits))
+    assert ("cgroup.memory.limit" in found) == known
+
+
 def test_new_groups_begin_and_those_that_stay_count_on() -> None:
     kept = Group("g", user="www-data")
     own = ticker(kept, Group("old", command="old"))

@@ -67,7 +67,7 @@ class GroupTally:
         """The limits that most of the group's processes are under, keyed below the host."""
         members = self._seen or frozenset()
         held = max(all_limits, key=lambda limits: len(limits.pids & members), default=None)
-        if held is None or not held.pids & members:
+        if held is None or 2 * len(held.pids & members) <= len(members):
             return {}
         return self._keyed(held.values)
 
