@@ -113,12 +113,10 @@ def _header(text: str) -> tuple[str, str]:
 def watched(host: Host, options: Any) -> Host:
     """`host` with the interval and the groups that the command line gives to every host."""
     groups = host.groups
-    if options.process_user is not None:
-        name = plain_name(options.process_user, "user")
-        groups = (*groups, Group(name=name, user=options.process_user))
-    if options.process_command is not None:
-        name = plain_name(options.process_command, "command")
-        groups = (*groups, Group(name=name, command=options.process_command))
+    for user in options.process_user:
+        groups = (*groups, Group(name=plain_name(user, "user"), user=user))
+    for command in options.process_command:
+        groups = (*groups, Group(name=plain_name(command, "command"), command=command))
     if options.process_pid is not None:
         groups = (*groups, Group(name="pids", pids=options.process_pid))
     interval = host.interval if options.interval is None else Seconds(options.interval)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from loadwatch import config, options
 from loadwatch.analysis.thresholds import parse
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Access, Group, Scenario
+from loadwatch.core.plan import Access, Group, Host, Scenario
+from loadwatch.verbs.planned import add_group_options
 from loadwatch.watching import catalogue
 
 TARGET = '[target]\nurl = "http://127.0.0.1:8000"\n'
@@ -105,6 +106,10 @@ def test_the_defaults() -> None:
          "load.max_rate: the rates sum to 20/s, above the ceiling of 15/s"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = "a b"',
          "host.a.ssh: expected [user@]host[:port], an alias of ~/.ssh/config, or local, got 'a b'"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = "a"\ninterval = "10ms"',
+         "host.a.interval: between 100ms and 1h"),
+        (TARGET + HOME + '[[host]]\nname = "a"\nssh = "a"\ntop_interval = "2h"',
+         "host.a.top_interval: between 100ms and 1h"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = { to = "web:99999" }',
          "host.a.ssh.to: no such port: 99999"),
         (TARGET + HOME + '[[host]]\nname = "a"\nssh = { to = "web", backend = "putty" }',
@@ -211,10 +216,20 @@ def test_a_host_s_access_in_full_and_in_short() -> None:
 def given_options(**given: object) -> argparse.Namespace:
     every: dict[str, object] = dict.fromkeys(
         ("rate", "connections", "arrival", "seed", "duration", "requests", "timeout", "workers",
-         "interval", "process_user", "process_pid", "process_command", "ca", "engine", "proxy")
+         "interval", "process_pid", "ca", "engine", "proxy")
     )  # fmt: skip
-    flags = {"header": [], "host": [], "insecure": False, "http2": False}
+    flags = {"header": [], "host": [], "process_user": [], "process_command": [],
+             "insecure": False, "http2": False}  # fmt: skip
     return argparse.Namespace(**(every | flags | given))
+
+
+def test_each_group_option_of_the_command_line_is_a_group() -> None:
+    command = argparse.ArgumentParser()
+    add_group_options(command)
+    line = "--process-user a --process-user b --process-command c --process-command d"
+    given = given_options(**vars(command.parse_args(line.split())))
+    host = options.watched(Host("web", "web"), given)
+    assert [group.name for group in host.groups] == ["a", "b", "c", "d"]
 
 
 def test_options_override_the_plan() -> None:
@@ -229,8 +244,8 @@ def test_options_override_the_plan() -> None:
     applied = options.apply(
         plan,
         given_options(rate="8", seed=7, timeout=2.0, insecure=True, header=["X-A: b"],
-                      host=["me@web.x"], interval=2.0, process_user="www-data",
-                      process_pid=(1, 2), process_command="^gunicorn.*web"),
+                      host=["me@web.x"], interval=2.0, process_user=["www-data", "db"],
+                      process_pid=(1, 2), process_command=["^gunicorn.*web", "nginx"]),
     )  # fmt: skip
     assert [scenario.rate for scenario in applied.scenarios] == [6.0, 2.0]
     assert [scenario.headers for scenario in applied.scenarios] == [{"X-A": "b"}] * 2
@@ -243,7 +258,9 @@ def test_options_override_the_plan() -> None:
     assert (host.name, host.interval) == ("web", 2.0)
     assert host.groups == (
         Group("www-data", user="www-data"),
+        Group("db", user="db"),
         Group("gunicorn-web", command="^gunicorn.*web"),
+        Group("nginx", command="nginx"),
         Group("pids", pids=(1, 2)),
     )
 

@@ -15,7 +15,9 @@ from loadwatch.core.address import parse_address
 from loadwatch.core.errors import PlanError, Wrong
 from loadwatch.core.expression import Column, did_you_mean, parse
 from loadwatch.core.plan import (
+    LONGEST_INTERVAL,
     NAME,
+    SHORTEST_INTERVAL,
     Access,
     Action,
     Data,
@@ -74,6 +76,7 @@ def check(plan: Plan, source: str) -> Plan:
         check_login(plan.login, plan.data, plan.target.url, wrong)
     for host in plan.hosts:
         _check_access(host, wrong)
+        _check_intervals(host, wrong)
         check_groups(host, source)
     _check_actions([action for host in plan.hosts for action in host.actions], wrong)
     _check_ceiling(plan, wrong)
@@ -172,6 +175,12 @@ def _check_access(host: Host, wrong: Wrong) -> None:
     except ValueError as error:
         to = ".to" if isinstance(host.ssh, Access) else ""
         raise wrong(f"host.{host.name}.ssh{to}", str(error)) from None
+
+
+def _check_intervals(host: Host, wrong: Wrong) -> None:
+    for name, every in (("interval", host.interval), ("top_interval", host.top_interval)):
+        if every is not None and not SHORTEST_INTERVAL <= every <= LONGEST_INTERVAL:
+            raise wrong(f"host.{host.name}.{name}", "between 100ms and 1h")
 
 
 def _check_actions(actions: Sequence[Action], wrong: Wrong) -> None:

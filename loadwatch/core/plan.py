@@ -24,6 +24,9 @@ Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 HIGHEST_RATE = 1e6
 
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 3600.0
+"""Seconds between which a host's intervals may be."""
+
 Weight = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 """A share, as a part of the sum of all."""
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from loadwatch.core.errors import PlanError
 from loadwatch.core.metric import Metric
-from loadwatch.core.plan import Host
+from loadwatch.core.plan import LONGEST_INTERVAL, SHORTEST_INTERVAL, Host
 from loadwatch.core.reading import Reading
 from loadwatch.remote.text import clean
 
@@ -91,6 +91,6 @@ def version_in(text: str) -> str:
 
 def decimal(seconds: float) -> str:
     """`seconds` as a decimal that is safe in a shell line; PlanError outside 0.1 s to 1 h."""
-    if not 0.1 <= seconds <= 3600:
+    if not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
         raise PlanError(f"a host's interval must be between 100ms and 1h, not {seconds:g}s")
     return f"{seconds:.1f}".removesuffix(".0")

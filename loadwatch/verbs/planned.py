@@ -49,10 +49,17 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
 
 def add_group_options(command: Any) -> None:
     """Which processes of a watched server are followed as groups."""
-    command.add_argument("--process-user", metavar="USER", help="a group: all processes of USER")
     command.add_argument(
-        "--process-command", metavar="REGEX", help="a group: whose command matches"
+        "--process-user",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="a group: all processes of USER; repeatable",
     )
+    command.add_argument(
+        "--process-command", action="append", default=[], metavar="REGEX",
+        help="a group: whose command matches; repeatable",
+    )  # fmt: skip
     command.add_argument(
         "--process-pid", type=pids, metavar="PID,…", help="a group: these processes"
     )
