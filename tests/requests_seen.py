@@ -75,7 +75,14 @@ def planned(draft: Draft) -> list[Seen]:
     plan = written(draft)
     asked_for = [one for scenario in plan.scenarios for one in scenario.steps or (scenario,)]
     single = tuple(
-        Scenario(f"s{n}", one.path, headers=one.headers, method=one.method, body=one.body)
+        Scenario(
+            f"s{n}",
+            one.path,
+            headers=one.headers,
+            method=one.method,
+            body=one.body,
+            multipart=one.multipart,
+        )
         for n, one in enumerate(asked_for)
     )
     flat = msgspec.structs.replace(plan, scenarios=single)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadwatch.core.errors import PlanError
+from loadwatch.core.plan import Upload
 from loadwatch.importing import closed, curl, httperf
 from loadwatch.importing.draft import Draft
 from loadwatch.importing.words import commands
@@ -90,6 +91,9 @@ CURL = {
     "cookie twice": lambda url: f"curl -H 'Cookie: a=1' {url}/",
     "header taken away": lambda url: f"curl -H 'Accept:' -H 'X-Empty;' -d a=b {url}/",
     "form": lambda url: f"curl -F 'name=anna' -F 'password=hunter2' --form-string 'c=@d' {url}/f",
+    "form with a file": lambda url: (
+        f"curl -F 'name=anna' -F 'password=hunter2' -F 'photo=@body.bin;type=image/jpeg' {url}/f"
+    ),
     "file": lambda url: f"curl --data-binary @body.bin {url}/",
     "upload": lambda url: f"curl -T body.bin {url}/put",
     "clustered": lambda url: f"curl -sSo/dev/null -XPOST -Hx-a:b {url}/",
@@ -115,6 +119,21 @@ def test_a_plan_sends_what_curl_sends(
         for name in ("user-agent", "accept", "accept-encoding"):
             if f"{name}: " in named:
                 assert ours.headers[name] == theirs.headers[name]
+
+
+def test_fields_beside_a_file() -> None:
+    line = (
+        "curl http://a.example/ -F a=1 -F a=2 -F b=<text -F 'c=x;type=text/plain'"
+        " -F 'd=@e;filename=f'"
+    )
+    draft = curl.read(commands(line))
+    assert dict(written(draft).scenarios[0].multipart or {}) == {
+        "a": "2", "c": "x", "d": Upload("e"),
+    }  # fmt: skip
+    assert [what[:30] for what in draft.left_out] == [
+        "-F b=<text: the text of a fiel", "the type of a field of a form",
+        "-F d=@e;filename=f: all but th", "all but the last of several fi",
+    ]  # fmt: skip
 
 
 def test_secrets_are_moved_out_and_everything_missing_is_said() -> None:

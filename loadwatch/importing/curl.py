@@ -10,7 +10,7 @@ import msgspec
 
 from loadwatch.config import duration
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Load, Seconds, Target
+from loadwatch.core.plan import Load, Seconds, Target, Upload
 from loadwatch.importing.draft import FIRST_RATE, Draft, Request, Step, basic
 from loadwatch.importing.words import names, options
 
@@ -199,7 +199,8 @@ class _Command:
         """A request per URL."""
         headers = list(self.headers)
         named = {name.lower() for name, _ in headers}
-        kind, body, file = self._body()
+        parts = self._parts()
+        kind, body, file = ("", None, None) if parts else self._body()
         if kind and "content-type" not in named:
             headers.append(("Content-Type", kind))
         if "compressed" in self.flags and "accept-encoding" not in named:
@@ -207,7 +208,9 @@ class _Command:
         if any(option == "json" for option, _ in self.data) and "accept" not in named:
             headers.append(("Accept", "application/json"))
         method = self.method or self._usual_method()
-        return [Request(self._url(url), method, tuple(headers), body, file) for url in self.urls]
+        return [
+            Request(self._url(url), method, tuple(headers), body, file, parts) for url in self.urls
+        ]
 
     def _usual_method(self) -> str:
         if "head" in self.flags:
@@ -255,15 +258,37 @@ class _Command:
             return None
         return value
 
+    def _parts(self) -> tuple[tuple[str, str | Upload], ...]:
+        """The fields of a form, if one of them is a file."""
+        parts: list[tuple[str, str | Upload]] = []
+        for option, field_ in self.form:
+            name, _, value = field_.partition("=")
+            if option == "form" and value[:1] == "<":
+                self.draft.leave_out(f"-F {field_}: the text of a field from a file")
+            elif option == "form" and value[:1] == "@":
+                file, *more = value[1:].split(";")
+                kind = next((one[5:] for one in more if one.startswith("type=")), None)
+                if len(more) > (kind is not None):
+                    self.draft.leave_out(f"-F {field_}: all but the file and its type")
+                parts.append((name, Upload(file, kind)))
+            else:
+                parts.append((name, self._field(option, value)))
+        return tuple(parts) if any(isinstance(value, Upload) for _, value in parts) else ()
+
+    def _field(self, option: str, value: str) -> str:
+        text, is_typed, _ = value.partition(";type=") if option == "form" else (value, "", "")
+        if is_typed:
+            self.draft.leave_out("the type of a field of a form")
+        return text
+
     def _multipart(self) -> str:
         """Fields of text as multipart/form-data (RFC 7578)."""
         parts = []
         for option, field_ in self.form:
             name, _, value = field_.partition("=")
-            if option == "form" and value[:1] in ("@", "<"):
-                self.draft.leave_out(f"-F {field_}: a file in a form")
-                continue
-            text = value if option == "form-string" else value.partition(";type=")[0]
+            if option == "form" and value[:1] == "<":
+                continue  # left out, and said
+            text = self._field(option, value)
             disposition = f'Content-Disposition: form-data; name="{name}"'
             parts.append(f"--{BOUNDARY}\r\n{disposition}\r\n\r\n{text}\r\n")
         return "".join(parts) + f"--{BOUNDARY}--\r\n"

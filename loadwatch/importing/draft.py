@@ -15,7 +15,16 @@ from loadwatch.config import HEADER_NAME, scenario_name, spelled
 from loadwatch.core import plan
 from loadwatch.core.errors import PlanError
 from loadwatch.core.naming import unique
-from loadwatch.core.plan import Load, Plan, Scenario, Seconds, Stage, Target
+from loadwatch.core.plan import (
+    FieldValue,
+    Load,
+    Plan,
+    Scenario,
+    Seconds,
+    Stage,
+    Target,
+    Upload,
+)
 from loadwatch.importing.secrets import Secrets
 from loadwatch.remote.text import clean
 
@@ -49,6 +58,8 @@ class Request:
     body: str | None = None
     file: str | None = None
     """The file whose bytes are the body, instead of `body`."""
+    parts: tuple[tuple[str, str | Upload], ...] = ()
+    """The fields of a multipart form that has files, instead of `body`."""
 
     @property
     def origin(self) -> str:
@@ -186,8 +197,20 @@ class Draft:
             plain = self._literal(body, "a body")
             body = plain and self.secrets.body(plain)
         path = self.secrets.query(encoded(request.path).replace("${", "%24%7B"))
-        headers = self._headers(request)
-        return {"path": path, "headers": headers, "method": request.method, "body": body}
+        sent = {"path": path, "headers": self._headers(request), "method": request.method}
+        return sent | ({"multipart": self._multipart(request)} if request.parts else {"body": body})
+
+    def _multipart(self, request: Request) -> dict[str, FieldValue | list[FieldValue] | Upload]:
+        """The fields of a form by name, secrets moved; of a name given twice the last."""
+        found: dict[str, FieldValue | list[FieldValue] | Upload] = {}
+        for name, value in request.parts:
+            if name in found:
+                self.leave_out(f"all but the last of several fields {name!r} of a form with files")
+            if isinstance(value, Upload):
+                found[name] = value
+            elif self._literal(value, f"the field {name!r}") is not None:
+                found[name] = self.secrets.field(name, value)
+        return found
 
     def _headers(self, request: Request) -> dict[str, str]:
         """The headers that a plan can hold; of those given twice the last, cookies joined."""

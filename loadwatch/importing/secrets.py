@@ -93,6 +93,12 @@ class Secrets:
         """`name=value&…`, in a path or a form: the values of what is called like a secret moved."""
         return _PARAMETER.sub(self._moved, text)
 
+    def field(self, name: str, value: str) -> str:
+        """The value of a field of a form: moved if it is called like a secret."""
+        if not value or not is_secret_name(name):
+            return value
+        return self.move(name, value, f"{name}, as it stands there")
+
     def body(self, text: str) -> str:
         """The same for a body: JSON (its strings), multipart/form-data, or a form."""
         if text.lstrip()[:1] in ("{", "["):
