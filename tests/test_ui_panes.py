@@ -145,6 +145,11 @@ def test_cpu_shows_the_run_queue_against_the_cpus(grown: View) -> None:
     assert short[0].lstrip().startswith("100%")  # no room for the queue's own chart
 
 
+def test_no_more_than_all_cpus_are_busy() -> None:
+    rounded = [tick(0, {"host.web.cpu.us": 67.0, "host.web.cpu.sy": 34.0})]
+    assert "busy 100 %" in title(CpuPane(), of(rounded))
+
+
 def test_swap_goes_in_above_and_out_below(grown: View) -> None:
     rows = SwapPane().draw(grown, 78, 14)
     assert {role for row in rows[:6] for _, role in row} >= {"first"}

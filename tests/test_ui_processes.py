@@ -211,6 +211,15 @@ def test_pools_have_heads_with_their_sums() -> None:
     assert all("gunicorn" in line for line in lines[own + 1 : own + 6])
 
 
+@pytest.mark.parametrize(("count", "head"), [(49, "others × 49"), (50, "largest others × 50")])
+def test_that_more_others_may_run_than_are_kept_is_told(count: int, head: str) -> None:
+    pane = ProcessesPane()
+    pane.action_group()
+    rows = [worker(pid) for pid in range(1, count + 1)]
+    lines = table(seen([processes(*rows, groups=())]), 40, pane)
+    assert any(line.strip().startswith(head) for line in lines)
+
+
 def test_below_heads_the_choice_moves_too() -> None:
     at, pane = seen(story(10)), ProcessesPane()
     pane.action_group()

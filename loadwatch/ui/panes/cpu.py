@@ -23,7 +23,8 @@ class CpuPane(HostPane):
     def host_headline(self, view: View) -> list[Row]:
         """The newest numbers of the host."""
         parts = [view.last(view.on_host(f"cpu.{name}"), SILENCE) for name in ("us", "sy", "st")]
-        busy = sum(part or 0 for part in parts) if parts[0] is not None else None
+        # The tools round each part: their sum may be a little above the whole.
+        busy = min(100.0, sum(part or 0 for part in parts)) if parts[0] is not None else None
         running, count = (view.last(view.on_host(key), SILENCE) for key in ("procs.r", "cpu.count"))
         queue = running / count if running is not None and count else None
         role, sign = view.meaning(view.on_host("cpu.busy"), busy)

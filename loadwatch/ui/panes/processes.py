@@ -10,6 +10,7 @@ from textual import events, work
 from textual.binding import BindingType
 
 from loadwatch.core.metric import Unit, format_value
+from loadwatch.core.ticker import LARGEST_OTHERS
 from loadwatch.ui import chart, table
 from loadwatch.ui.canvas import Row, crop, plain
 from loadwatch.ui.columns import sparkline
@@ -236,10 +237,12 @@ class ProcessesPane(HostPane):
         if not self._is_grouped:
             yield from ordered
             return
+        count = sum(not one.groups for one in view.processes)
+        others = "others" if count < LARGEST_OTHERS else "largest others"
         for name in (*(name for name, _ in _groups(view)), ""):
             members = tuple(one for one in ordered if "".join(one.groups[:1]) == name)
             if members:
-                yield _Pool(name or "others", members)
+                yield _Pool(name or others, members)
                 yield from members
 
 
