@@ -302,6 +302,13 @@ def test_turning_away_is_a_queue_only_where_somebody_waits(
     assert verdict.name == name, verdict
 
 
+def test_a_pause_is_no_easy_step() -> None:
+    """Answers to what was due before trail into it."""
+    easy, hard = stretch(30, load(10), rate=10), stretch(30, load(), rate=40, response=0.08)
+    pause = stretch(30, load(1), rate=0, response=0.01)
+    assert judge(hard, (), [], [easy, pause, hard]) == judge(hard, (), [], [easy, hard])
+
+
 def test_pages_that_are_wrong_are_not_answered_well() -> None:
     wrong = judge(stretch(30, load(errors_content=20)), (), [])
     assert wrong.name == "unknown"

@@ -14,13 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from loadwatch.config import redact
 from loadwatch.core.controls import SPEEDS, RunStatus
 from loadwatch.core.errors import PlanError
-from loadwatch.core.plan import Group, Host, Load, Plan, Scenario, Target
+from loadwatch.core.plan import Group, Host, Load, Plan, Scenario, Target, Ui
 from loadwatch.core.reading import HostStatus
 from loadwatch.core.tick import Event, Tick
 from loadwatch.session import Player, Recorder, open_session
@@ -400,6 +401,17 @@ def test_a_replay_in_a_terminal(session: Path) -> None:
         shown_.wait_for("heywall.example")
         shown_.press("n")
         shown_.wait_for("“10 backends”")
+        shown_.press("q")
+        code, said = shown_.end()
+    assert code == 0, said
+
+
+def test_a_replay_has_the_panes_that_its_plan_names(tmp_path: Path) -> None:
+    chosen = msgspec.structs.replace(PLAN, ui=Ui(panes=("swap", "gone", "rate")))
+    path = record(tmp_path / "a.lw", story(), {**META, "plan": redact(chosen)})
+    with terminal(sys.executable, "-m", "loadwatch", "replay", str(path)) as shown_:
+        shown_.wait_for(lambda text: " Rate " in text and " Swap " in text)
+        assert " Status " not in shown_.text
         shown_.press("q")
         code, said = shown_.end()
     assert code == 0, said

@@ -114,7 +114,7 @@ def _baseline(steps: Sequence[Summary], summary: Summary) -> Summary | None:
     easier = [
         one
         for one in steps
-        if one.rates
+        if sum(one.rates.values()) > 0  # into a pause only the last answers trail
         and sum(one.rates.values()) <= EASIER * sum(summary.rates.values())
         and one.count("load.completed") >= ANSWERS
         and not one.count("load.status.5xx")

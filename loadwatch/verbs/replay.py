@@ -33,21 +33,26 @@ def replay(path: Path, follow: bool) -> int:
     from loadwatch.recorded import plan_of, reasons_of
     from loadwatch.session import Player, open_session
     from loadwatch.ui.others import Others
+    from loadwatch.ui.panes import all_panes
     from loadwatch.ui.screens.replay import ReplayApp
     from loadwatch.watching import catalogue
 
     with open_session(path) as session:
         # What this program measures no more may still be in an old session.
         metrics = Catalogue([*session.metrics.values(), *catalogue()])
-        reasons, signs = reasons_of(session), plan_of(session).verdict
+        reasons, plan = reasons_of(session), plan_of(session)
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise PlanError("the dashboard needs a terminal; `loadwatch report` does without")
 
+    # What this program shows no more may still be named by an old one.
+    known = {pane.word(): pane for pane in all_panes()}
+
     async def show() -> int:
-        player = Player(path, reasons, follow, signs)
+        player = Player(path, reasons, follow, plan.verdict)
         try:
             app = ReplayApp(
                 player.bus, player.history, player, metrics, startup=player.play,
+                panes=[known[name] for name in plan.ui.panes if name in known],
                 others=Others(comparing(path), telling(path)),
             )  # fmt: skip
             await app.run_async()
