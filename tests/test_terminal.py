@@ -46,7 +46,7 @@ def close_window(shown: Terminal) -> None:
 
 
 def asked_rates(shown: Terminal) -> list[str]:
-    return re.findall(r"asked\s+([\d,.]+)/s", shown.text)
+    return re.findall(r"asked(?: →)?\s+([\d,.]+)/s", shown.text)
 
 
 def test_the_demo_from_first_frame_to_summary(tmp_path: Path) -> None:

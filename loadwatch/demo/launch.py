@@ -83,7 +83,8 @@ class Site:
         self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").splitlines()
-        said = lines[-1] if lines else "the demo site did not start"
+        own = [line for line in lines if line.startswith("heywall: ")]  # amid those of its workers
+        said = (own or lines or ["the demo site did not start"])[-1]
         return said.removeprefix("heywall: ").removeprefix("error: ")
 
 
